@@ -2,17 +2,16 @@
 //!
 //! A hedge asks a second offer for what a first is late with, so both may be paid for. Where everything is late, hedging
 //! without a bound doubles traffic and invoice for nothing. The share is a token bucket that begins empty: every other call
-//! earns a part of a hedge and every hedge spends a whole one. Money is counted from the moment a hedge is reserved until 60
-//! minutes after its end, at what was reserved for it and then at what it came to; so neither the hedges that began in any
-//! 60 minutes nor those that ended in them cost more than the bound, unless a vendor charges more than was estimated.
-//! Plain arithmetic that is handed the time.
+//! earns a part of a hedge and every hedge spends a whole one. Money is counted as [`SpendWindow`] does. Plain arithmetic that
+//! is handed the time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::plan::Hedge;
-use crate::money::{self, Usd};
+use crate::money::Usd;
+use crate::spend_window::SpendWindow;
 
 /// A hedge, in the unit that is counted in; a share of one is a number of parts per million.
 const HEDGE: u64 = 1_000_000;
@@ -23,12 +22,6 @@ const MOST_KEPT: u64 = 10 * HEDGE;
 
 /// The time of which the dollars are.
 pub const HEDGE_WINDOW: Duration = Duration::from_secs(3600);
-
-/// Money is summed up by the minute.
-const BUCKET_SECONDS: u64 = 60;
-
-/// A minute that ended up to so many minutes ago may have hedges in it that ended in the last 60 minutes.
-const BUCKETS: u64 = HEDGE_WINDOW.as_secs() / BUCKET_SECONDS;
 
 /// What a hedge would pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,11 +53,8 @@ pub struct HedgeBudgets {
 struct RouteHedges {
     /// In millionths of a hedge.
     earned: u64,
-    /// What is reserved for those under way.
-    reserved: Usd,
-    /// What those came to that ended lately, by the minute; at most [`BUCKETS`] and one.
-    ended: VecDeque<(u64, Usd)>,
-    began: Instant,
+    /// What they cost lately, or may.
+    spent: SpendWindow,
 }
 
 impl HedgeBudgets {
@@ -97,14 +87,14 @@ impl HedgeBudgets {
             return Err(exceeded);
         }
         of_route.earned = of_route.earned.saturating_sub(HEDGE);
-        of_route.reserved = of_route.reserved.saturating_add(usd);
+        of_route.spent.reserve(usd);
         drop(of_route);
         Ok(HedgeReservation { route: Some(known), usd })
     }
 
     /// Hedges of an earlier process came to `usd` in the last 60 minutes. They count for 60 minutes more.
     pub fn recall(&self, route: &str, usd: Usd, now: Instant) {
-        lock(&self.of(route, now)).settle(Usd::ZERO, usd, now);
+        lock(&self.of(route, now)).spent.settle(Usd::ZERO, usd, now);
     }
 
     /// Forgets the routes that are not among these. What is under way is settled all the same.
@@ -117,7 +107,7 @@ impl HedgeBudgets {
         if let Some(known) = routes.get(route) {
             return known.clone();
         }
-        let new = RouteHedges { earned: 0, reserved: Usd::ZERO, ended: VecDeque::new(), began: now };
+        let new = RouteHedges { earned: 0, spent: SpendWindow::new(HEDGE_WINDOW, now) };
         routes.entry(route.to_owned()).or_insert(Arc::new(Mutex::new(new))).clone()
     }
 }
@@ -127,34 +117,8 @@ impl RouteHedges {
         if self.earned < HEDGE {
             return Some(HedgeBudgetExceeded::Share);
         }
-        self.forget(now);
-        let counted = self.ended.iter().map(|(_, usd)| *usd).chain([self.reserved, usd]);
-        // An amount that does not fit is more than any bound.
-        let within = money::sum(counted).is_some_and(|all| all <= hedge.max_usd_per_hour);
+        let within = self.spent.has_room(usd, hedge.max_usd_per_hour, now);
         (!within).then_some(HedgeBudgetExceeded::Dollars)
-    }
-
-    /// Forgets what ended more than 60 minutes ago.
-    fn forget(&mut self, now: Instant) {
-        let minute = self.minute(now);
-        while self.ended.front().is_some_and(|(ended, _)| *ended + BUCKETS < minute) {
-            self.ended.pop_front();
-        }
-    }
-
-    fn settle(&mut self, reserved: Usd, usd: Usd, now: Instant) {
-        self.reserved = self.reserved.checked_sub(reserved).unwrap_or(Usd::ZERO);
-        self.forget(now);
-        let minute = self.minute(now);
-        match self.ended.back_mut() {
-            // Two that end at once may come in the other order.
-            Some((last, sum)) if *last >= minute => *sum = sum.saturating_add(usd),
-            _ => self.ended.push_back((minute, usd)),
-        }
-    }
-
-    fn minute(&self, now: Instant) -> u64 {
-        now.saturating_duration_since(self.began).as_secs() / BUCKET_SECONDS
     }
 }
 
@@ -170,7 +134,7 @@ impl HedgeReservation {
     /// The hedge has ended and came to `usd`, paid for in advance or not, or may have.
     pub fn settle(mut self, usd: Usd, now: Instant) {
         if let Some(route) = self.route.take() {
-            lock(&route).settle(self.usd, usd, now);
+            lock(&route).spent.settle(self.usd, usd, now);
         }
     }
 }
@@ -179,7 +143,7 @@ impl Drop for HedgeReservation {
     fn drop(&mut self) {
         if let Some(route) = self.route.take() {
             let mut route = lock(&route);
-            route.reserved = route.reserved.checked_sub(self.usd).unwrap_or(Usd::ZERO);
+            route.spent.release(self.usd);
             route.earned = route.earned.saturating_add(HEDGE).min(MOST_KEPT);
         }
     }

@@ -19,10 +19,10 @@
 //!                      clock
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions
-//! 1  dispatch/ routing/ cache/ ledger/ idempotency/ alert_evaluator breaker concurrency_limit hedge_budget metrics
-//!    quality/ rate_limit retry_budget service_times
+//! 1  dispatch/ routing/ cache/ ledger/ idempotency/ alert_evaluator breaker concurrency_limit equivalences
+//!    hedge_budget metrics quality/ rate_limit retry_budget service_times
 //!                      decisions and records; the time comes in as an argument
-//! 0  error failure money calendar secret redact_vendor_message rsa_key signed_links image edit_mask request
+//! 0  error failure money spend_window calendar secret redact_vendor_message rsa_key signed_links image edit_mask request
 //!    canonical capabilities pricing prompt_match/ config/
 //!                      words that everyone shares
 //! ```
@@ -95,12 +95,14 @@ mod request;
 mod rsa_key;
 mod secret;
 mod signed_links;
+mod spend_window;
 
 // Floor 1: decisions and records; the time comes in as an argument.
 mod alert_evaluator;
 mod breaker;
 mod cache;
 mod dispatch;
+mod equivalences;
 mod hedge_budget;
 mod idempotency;
 mod ledger;

@@ -9,6 +9,7 @@ use crate::calendar::Moment;
 use crate::ledger::entry::{Entry, Owner, Settlement, Verdict};
 use crate::money::Usd;
 use crate::store::columns::owner;
+use crate::store::equivalence_rows;
 use crate::store::idempotency_keys;
 use crate::store::queue::QueueItem;
 use crate::store::store_types::{VerdictEffect, VerdictWrite, Write};
@@ -81,6 +82,7 @@ fn one(ledger: &Connection, write: &Write) -> rusqlite::Result<ItemResult> {
             Ok(ItemResult::Written)
         }
         Write::Key(key) => idempotency_keys::write(ledger, key).map(|()| ItemResult::Written),
+        Write::Equivalence(pair) => equivalence_rows::write(ledger, pair).map(|()| ItemResult::Written),
     }
 }
 

@@ -7,6 +7,7 @@
 //! Sums are over settled attempts; rows past retention live on in sums (`retention`), so that a total never shrinks.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::calendar::{Moment, Period};
+use crate::equivalences::Equivalence;
 use crate::ledger::entry::{Owner, Verdict};
 use crate::money::Usd;
 use crate::store::file_identity::FileIdentity;
@@ -26,6 +28,7 @@ pub mod answer_files;
 mod apply_batch;
 mod columns;
 pub mod connection;
+mod equivalence_rows;
 pub mod file_identity;
 mod idempotency_keys;
 mod queue;
@@ -42,7 +45,9 @@ mod writer;
 
 pub use crate::store::idempotency_keys::StoredKey;
 pub(crate) use crate::store::store_types::VerdictWrite;
-pub use crate::store::store_types::{Health, KeyWrite, Location, Options, StoreError, Unwritten, VerdictEffect, Write};
+pub use crate::store::store_types::{
+    EquivalenceWrite, Health, KeyWrite, Location, Options, StoreError, Unwritten, VerdictEffect, Write,
+};
 
 /// How long a store that is dropped without [`Store::close`] waits for its writer, which may hang on a dead disk.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
@@ -319,6 +324,27 @@ impl ReadSnapshot<'_> {
     /// When they cannot be read.
     pub fn idempotency_keys(&self) -> Result<Vec<StoredKey>, StoreError> {
         Ok(idempotency_keys::all(self.0)?)
+    }
+
+    /// Every pair of words that was decided on.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn equivalences(&self) -> Result<Vec<Equivalence>, StoreError> {
+        Ok(equivalence_rows::all(self.0)?)
+    }
+}
+
+/// Every pair of words that was decided on, of a ledger that another process may write. None where there is no ledger.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn equivalences_of(dir: &Path) -> Result<Vec<Equivalence>, StoreError> {
+    match connection::read(dir) {
+        Ok(ledger) => Ok(equivalence_rows::all(&ledger)?),
+        // Nothing was ever decided on in the one that is not there, or is older than such pairs are.
+        Err(StoreError::Missing { .. } | StoreError::TooOld { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 

@@ -187,7 +187,10 @@ impl Queue {
             let oldest = state.items.iter().position(|item| {
                 matches!(
                     item,
-                    QueueItem::Write { write: Write::Settle { .. } | Write::Saved { .. } | Write::Key(_), .. }
+                    QueueItem::Write {
+                        write: Write::Settle { .. } | Write::Saved { .. } | Write::Key(_) | Write::Equivalence(_),
+                        ..
+                    }
                 )
             });
             let Some(QueueItem::Write { write, ack }) = oldest.and_then(|oldest| state.items.remove(oldest)) else {

@@ -45,11 +45,13 @@ pub enum ReportBy {
     Outcome,
     /// How the words were found for which the cache saved something.
     Tier,
+    /// What the call was made for.
+    Purpose,
 }
 
 impl ReportBy {
     /// Every way to group.
-    pub const ALL: [ReportBy; 11] = [
+    pub const ALL: [ReportBy; 12] = [
         ReportBy::Day,
         ReportBy::Provider,
         ReportBy::Model,
@@ -61,6 +63,7 @@ impl ReportBy {
         ReportBy::Reason,
         ReportBy::Outcome,
         ReportBy::Tier,
+        ReportBy::Purpose,
     ];
 
     /// The word in a query, and the column's title.
@@ -77,6 +80,7 @@ impl ReportBy {
             ReportBy::Reason => "reason",
             ReportBy::Outcome => "outcome",
             ReportBy::Tier => "tier",
+            ReportBy::Purpose => "purpose",
         }
     }
 
@@ -221,16 +225,16 @@ pub fn of_file(dir: &Path, query: &ReportQuery) -> Result<Vec<ReportRow>, StoreE
 
 const FACTS: &str = "
 WITH facts AS (
-    SELECT settled_at AS at, tenant, route, provider, model, source, request, chosen, reason, outcome, '' AS tier,
+    SELECT settled_at AS at, tenant, route, provider, model, source, request, chosen, reason, outcome, '' AS tier, purpose,
            1 AS attempts, billed, accepted, rejected, refused, usd, prepaid, lost, uncertain,
            0 AS saved_usd, 0 AS saved_pictures, latency_us > 0 AS timed, latency_us
     FROM attempts WHERE settled_at >= ?1 AND settled_at < ?2
     UNION ALL
-    SELECT quarter, tenant, route, provider, model, source, '', '', '', '', '', attempts, billed, accepted, rejected,
+    SELECT quarter, tenant, route, provider, model, source, '', '', '', '', '', '', attempts, billed, accepted, rejected,
            refused, usd, prepaid, lost, uncertain, 0, 0, timed, latency_us
     FROM history WHERE quarter >= ?1 AND quarter < ?2
     UNION ALL
-    SELECT day + 43200000, tenant, route, '', '', '', '', '', '', '', tier, 0, 0, 0, 0, 0, 0, 0, 0, 0, usd, pictures, 0, 0
+    SELECT day + 43200000, tenant, route, '', '', '', '', '', '', '', tier, '', 0, 0, 0, 0, 0, 0, 0, 0, 0, usd, pictures, 0, 0
     FROM savings WHERE day + 43200000 >= ?1 AND day + 43200000 < ?2
 )
 SELECT sum(attempts), sum(billed), sum(accepted), sum(rejected), sum(refused), sum(usd), sum(prepaid), sum(lost),

@@ -14,7 +14,8 @@ use crate::store::store_types::StoreError;
 /// counts pictures that were rejected before they were delivered, for which `reason` has the words, and by their viewers.
 /// `savings` are by UTC day. A row of `idempotency_keys` names its key by the SHA-256 of
 /// tenant and key, its request by the SHA-256 of all that decides the answer; the answer itself is a file beside the
-/// ledger, of so many `bytes` and with that SHA-256 as `checksum`.
+/// ledger, of so many `bytes` and with that SHA-256 as `checksum`. `equivalences` are pairs of words that a judge or an operator
+/// decided on, `until` when; without that, for good.
 pub(super) const STEPS: &[&str] = &[
     "
 CREATE TABLE attempts (
@@ -102,6 +103,18 @@ ALTER TABLE history ADD COLUMN timed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE history ADD COLUMN latency_us INTEGER NOT NULL DEFAULT 0;
 ",
     "ALTER TABLE attempts ADD COLUMN reason TEXT NOT NULL DEFAULT ''",
+    "
+CREATE TABLE equivalences (
+    tenant TEXT NOT NULL,
+    lesser TEXT NOT NULL,
+    greater TEXT NOT NULL,
+    state TEXT NOT NULL,
+    decided_by TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    until INTEGER,
+    PRIMARY KEY (tenant, lesser, greater)
+) STRICT, WITHOUT ROWID;
+",
 ];
 
 pub(super) fn version(ledger: &Connection) -> Result<usize, StoreError> {

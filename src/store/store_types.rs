@@ -8,9 +8,11 @@ use thiserror::Error;
 
 use crate::calendar::Moment;
 use crate::config::plan::OnLedgerError;
+use crate::equivalences::Equivalence;
 use crate::idempotency::{KeyName, KeyState};
 use crate::ledger::entry::{Entry, Owner, Settlement, Verdict};
 use crate::money::Usd;
+use crate::prompt_match::WordPair;
 
 /// Where a ledger lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,6 +165,22 @@ pub enum Write {
     },
     /// A client's idempotency key changed.
     Key(KeyWrite),
+    /// A pair of words that mean the same, or do not, changed.
+    Equivalence(EquivalenceWrite),
+}
+
+/// What became of a pair of words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EquivalenceWrite {
+    /// How it stands.
+    Known(Equivalence),
+    /// Nothing is known of it any more.
+    Forgotten {
+        /// Whose it was.
+        tenant: Arc<str>,
+        /// The words.
+        pair: WordPair,
+    },
 }
 
 /// What became of an idempotency key. `begun` tells a key from a later one of the same name.

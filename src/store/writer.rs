@@ -141,7 +141,8 @@ impl StoreWriter {
                 QueueItem::Write { write: Write::Settle { settlement, .. }, .. } => settlement.at,
                 QueueItem::Write { write: Write::Saved { at, .. }, .. } => *at,
                 QueueItem::Judge { ask, .. } => ask.now,
-                QueueItem::Write { write: Write::Release { .. } | Write::Key(_), .. } | QueueItem::Job(_) => continue,
+                QueueItem::Write { write: Write::Release { .. } | Write::Key(_) | Write::Equivalence(_), .. }
+                | QueueItem::Job(_) => continue,
             };
             self.newest = self.newest.max(at);
         }

@@ -141,6 +141,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "request",
             "secret",
             "signed_links",
+            "spend_window",
         ],
     ),
     (
@@ -151,6 +152,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "cache",
             "concurrency_limit",
             "dispatch",
+            "equivalences",
             "hedge_budget",
             "ledger",
             "metrics",

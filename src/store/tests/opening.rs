@@ -1,7 +1,11 @@
 //! A file that is opened: after a crash, beside another process, and written by an older or a newer version.
 
 use super::*;
+use crate::equivalences::{Equivalence, PairState};
 use crate::idempotency::{KeyName, KeyState};
+use crate::prompt_match::WordPair;
+use crate::store;
+use crate::store::EquivalenceWrite;
 
 #[tokio::test]
 async fn what_was_under_way_when_the_process_died_may_have_been_charged() {
@@ -130,4 +134,31 @@ async fn of_keys_under_way_a_crash_leaves_those_that_may_have_been_charged() {
     assert_eq!((key.bytes, key.digest, *checksum, &*key.tenant), (7, [5; 32], Some([9; 32]), "web"));
     again.write(Write::Key(KeyWrite::Forgotten { name, begun: now() })).await.unwrap();
     assert_eq!(keys(&again), [(1, "interrupted"), (2, "interrupted")]);
+}
+
+#[tokio::test]
+async fn pairs_of_words_that_were_decided_on_are_there_after_a_restart_and_for_who_only_reads() {
+    let dir = tempdir().unwrap();
+    let store = opened(&dir, OnLedgerError::Refuse);
+    let pair = |state, until| Equivalence {
+        tenant: "web".into(),
+        pair: WordPair::of("rabbit", "bunny"),
+        state,
+        by: "judge/m".into(),
+        since: now(),
+        until,
+    };
+    let known = |equivalence: &Equivalence| Write::Equivalence(EquivalenceWrite::Known(equivalence.clone()));
+    let approved = pair(PairState::Approved, Some(now().after(Duration::from_secs(60))));
+    store.write(known(&approved)).await.unwrap();
+    assert_eq!(store::equivalences_of(dir.path()).unwrap(), [approved]);
+    let struck = pair(PairState::Struck, None);
+    store.write(known(&struck)).await.unwrap();
+    drop(store);
+    let again = opened(&dir, OnLedgerError::Refuse);
+    assert_eq!(again.reading(|view| view.equivalences()).wait().unwrap(), std::slice::from_ref(&struck));
+    let forgotten = EquivalenceWrite::Forgotten { tenant: "web".into(), pair: struck.pair };
+    again.write(Write::Equivalence(forgotten)).await.unwrap();
+    assert_eq!(store::equivalences_of(dir.path()).unwrap(), []);
+    assert_eq!(store::equivalences_of(&dir.path().join("none")).unwrap(), []);
 }
