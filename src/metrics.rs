@@ -91,6 +91,8 @@ pub struct Metrics {
     pub alert_notifications: IntCounterVec,
     /// Verdicts of clients on pictures, by what became of them.
     pub feedback: IntCounterVec,
+    /// Requests that missed kept pictures by one pair of words, by what came of asking about it.
+    pub near_misses: IntCounterVec,
     /// What judges outside of Easel said of pictures, or why nothing.
     pub judge_verdicts: IntCounterVec,
     /// How long they took, the wait for a turn included.
@@ -143,6 +145,11 @@ impl Metrics {
             alert_state,
             alert_notifications,
             feedback: made.counters("feedback_total", "Verdicts of clients on pictures.", &["verdict", "outcome"])?,
+            near_misses: made.counters(
+                "near_misses_total",
+                "Near misses of the cache that a judge could be asked about, by what came of it.",
+                &["route", "outcome"],
+            )?,
             judge_verdicts: made.counters("judge_total", "What judges said of pictures.", &["route", "verdict"])?,
             judge_seconds: made.seconds("judge_seconds", "Time of a judge, its queue included.", &["route"])?,
             registry: made.0,

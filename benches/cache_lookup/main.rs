@@ -141,7 +141,16 @@ impl Scene {
             let freshness =
                 Freshness { ttl: Duration::from_secs(86_400), now: self.now, offer_digest: &|_| Some([1; 32]) };
             let near = Some(&self.lists);
-            let asked = Asked { canonical: &canonical, n: 1, variants: 1, near, serves: true, caller: 0, freshness };
+            let asked = Asked {
+                canonical: &canonical,
+                n: 1,
+                variants: 1,
+                near,
+                learned: None,
+                serves: true,
+                caller: 0,
+                freshness,
+            };
             let began = Instant::now();
             let looked = self.tiers.look(&asked);
             times.push(began.elapsed());

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use crate::admin::cache;
+use crate::admin::equivalences;
 use crate::admin::explain::{self, ExplainQuery};
 use crate::admin::ledger::ledger;
 use crate::error::{Error, ErrorKind};
@@ -38,11 +39,15 @@ static LOOKS: Semaphore = Semaphore::const_new(1);
 /// How long the body of one is waited for.
 const LONGEST_BODY: Duration = Duration::from_secs(10);
 
+/// Learned pairs of words: a GET lists them, a POST changes one.
+const EQUIVALENCES: &str = "/admin/cache/equivalences";
+
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
 
 /// What is here, for who asks for something else.
-const HERE: &str = "here: /metrics /healthz /readyz /admin/ledger /admin/cache /admin/explain /admin/cache/purge\n";
+const HERE: &str = "here: /metrics /healthz /readyz /admin/ledger /admin/cache /admin/explain /admin/cache/purge \
+    /admin/cache/equivalences\n";
 
 /// Serves `/metrics`, `/healthz`, `/readyz` and what is under `/admin/`.
 pub struct Admin {
@@ -62,6 +67,7 @@ impl ServeHttp for Admin {
         let posted = match path {
             "/admin/explain" => Some("only POST, with the request's JSON\n"),
             "/admin/cache/purge" => Some("only POST, with JSON that says which pictures are to go\n"),
+            EQUIVALENCES if request.method == Method::POST => Some("only GET and POST\n"),
             _ => None,
         };
         let fits = match posted {
@@ -78,6 +84,7 @@ impl ServeHttp for Admin {
             return match self.refuse_unauthorized(session) {
                 Some(refusal) => refusal,
                 None if path == "/admin/explain" => self.explain(session).await,
+                None if path == EQUIVALENCES => self.change_equivalence(session).await,
                 None => self.purge(session).await,
             };
         }
@@ -92,6 +99,7 @@ impl ServeHttp for Admin {
                 Some(refusal) => refusal,
                 None if path == "/admin/ledger" => self.ledger(request.uri.query().unwrap_or_default()).await,
                 None if path == "/admin/cache" => self.cache().await,
+                None if path == EQUIVALENCES => told(Ok(Ok(equivalences::list(&self.gateway)))),
                 None => answer(StatusCode::NOT_FOUND, TEXT, HERE),
             },
             _ => answer(StatusCode::NOT_FOUND, TEXT, HERE),
@@ -186,6 +194,15 @@ impl Admin {
         let purged = tokio::task::spawn_blocking(move || cache::purge(&gateway, &body)).await;
         drop(turn);
         told(purged)
+    }
+
+    /// Changes what is known of a pair of words.
+    async fn change_equivalence(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let changed = match body(session, cache::MOST_BODY).await {
+            Ok(body) => equivalences::change(&self.gateway, &body).await,
+            Err(error) => Err(error),
+        };
+        told(Ok(changed))
     }
 
     /// What was paid, as `easel ledger` prints it.

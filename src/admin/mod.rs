@@ -1,7 +1,9 @@
 //! What operators reach: metrics and health ([`handler`]), what was paid ([`ledger`]), what would become of a request
-//! ([`explain`]), and what the cache holds and is to hold no more ([`cache`]).
+//! ([`explain`]), what the cache holds and is to hold no more ([`cache`]), and which words it has learned
+//! to mean the same ([`equivalences`]).
 
 pub mod cache;
+pub mod equivalences;
 pub mod explain;
 pub mod handler;
 pub mod ledger;

@@ -8,7 +8,7 @@ use crate::cache::generated_picture::PlacedPicture;
 use crate::cache::shares::Shareholder;
 use crate::canonical::Canonical;
 use crate::canonical::config_digest::Digest;
-use crate::prompt_match::WordLists;
+use crate::prompt_match::{LearnedPairs, WordLists};
 
 /// A request, as the cache looks it up.
 #[derive(Clone, Copy)]
@@ -21,6 +21,8 @@ pub struct Asked<'a> {
     pub variants: u8,
     /// What other words may mean the same; `None` takes the same characters alone.
     pub near: Option<&'a Arc<WordLists>>,
+    /// Pairs of words that mean the same to the tenant as well.
+    pub learned: Option<&'a LearnedPairs>,
     /// Whether what is found is served; a look that only tells takes nobody's turn.
     pub serves: bool,
     /// Who asks: whoever asks again gets another picture, where there are several.

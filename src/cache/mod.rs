@@ -15,7 +15,7 @@ use ::bytes::Bytes;
 
 use crate::canonical::Canonical;
 use crate::config::plan;
-use crate::prompt_match::WordLists;
+use crate::prompt_match::{NearMiss, WordLists};
 
 mod byte_bounded;
 mod cold_pools;
@@ -25,6 +25,7 @@ mod link_store;
 pub mod lookup;
 mod near_index;
 mod near_pools;
+mod neighbours;
 mod picture_tiers;
 mod pool_entry;
 mod pools;
@@ -113,6 +114,12 @@ impl CacheTiers {
     /// Pictures that are right for a request, or those of them that are to be read from disk first.
     pub fn look(&self, asked: &Asked<'_>) -> Looked {
         self.pictures.look(asked)
+    }
+
+    /// What a judge could be asked so that pictures that are there would be right for a request, the nearest first: pairs of words
+    /// in which alone it differs from what they were drawn for.
+    pub fn near_misses(&self, asked: &Asked<'_>) -> Vec<NearMiss> {
+        self.pictures.near_misses(asked)
     }
 
     /// Gives a picture its bytes, which were read from disk, or takes it out where they could not be.

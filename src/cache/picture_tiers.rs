@@ -6,7 +6,6 @@
 //! `prompt_match` decides of each whether its pictures are right. With a seed a picture is right for its own place alone,
 //! and in the same words: another word draws another picture from the same seed.
 
-use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -15,19 +14,15 @@ use ::bytes::Bytes;
 use crate::cache::disk_tier::{AboutPicture, ContentHash, DiskKey, DiskTier, FromDisk, NOT_WANTED, ToDisk};
 use crate::cache::generated_picture::PlacedPicture;
 use crate::cache::lookup::{Asked, CacheContents, CacheLookup, ColdPicture, Found, Looked, Miss, Tier};
-use crate::cache::near_index::ShardKey;
-use crate::cache::near_pools::{NearPools, Words};
+use crate::cache::near_pools::NearPools;
+use crate::cache::neighbours::{Finder, Neighbour};
 use crate::cache::pool_entry::{PoolEntry, PooledPicture};
 use crate::cache::pools::{Changed, Kept, Oversized, POOL, Pools, Purged};
 use crate::cache::purge::PurgeSelector;
 use crate::cache::rotation::Rotation;
 use crate::cache::shares::Shares;
 use crate::canonical::Canonical;
-use crate::prompt_match::{self, CanonicalPrompt, Sketch, WordLists};
-
-/// Pools in other words whose words are compared with a request's: the nearest. In 50,000 requests of products the right one
-/// was among the first four wherever there was one (CACHE_QUALITY.md section 2.3).
-const CANDIDATES: usize = 4;
+use crate::prompt_match::{NearMiss, WordLists};
 
 /// Pictures, and the ways to find them.
 pub(super) struct PictureTiers {
@@ -48,14 +43,6 @@ struct Right<'p> {
     pooled: &'p PooledPicture,
 }
 
-/// A pool in other words whose pictures are right.
-struct Neighbour {
-    key: u128,
-    pool: Arc<PoolEntry>,
-    tier: Tier,
-    differences: Vec<String>,
-}
-
 impl PictureTiers {
     /// No pictures yet, and at most `memory` bytes in it.
     pub(super) fn new(memory: u64, disk: Option<Arc<dyn DiskTier>>, hash_seed: u64) -> PictureTiers {
@@ -70,11 +57,23 @@ impl PictureTiers {
         }
     }
 
+    fn finder(&self) -> Finder<'_> {
+        Finder { pools: &self.pools, near: &self.near }
+    }
+
+    /// What a judge could be asked so that pictures that are there would be right for a request, the nearest first.
+    pub(super) fn near_misses(&self, asked: &Asked<'_>) -> Vec<NearMiss> {
+        match asked.near {
+            Some(lists) if !asked.canonical.seeded() => self.finder().near_misses(asked, lists),
+            _ => Vec::new(),
+        }
+    }
+
     /// Pictures that are right for a request.
     pub(super) fn look(&self, asked: &Asked<'_>) -> Looked {
         let canonical = asked.canonical;
         let own = self.pools.get(canonical);
-        let good = own.as_ref().map_err(|miss| *miss).and_then(|pool| self.good(canonical.key(), pool, asked));
+        let good = own.as_ref().map_err(|miss| *miss).and_then(|pool| self.finder().good(canonical.key(), pool, asked));
         if let (Some(lists), Ok(pool), Ok(_)) = (asked.near, &own, &good)
             && !canonical.seeded()
         {
@@ -95,7 +94,7 @@ impl PictureTiers {
         let neighbours = match asked.near {
             Some(lists) if right.len() < wanted => {
                 let there = right.iter().map(|right| right.pooled.generated.id.clone()).collect();
-                self.neighbours(asked, lists, there, wanted)
+                self.finder().neighbours(asked, lists, there, wanted)
             }
             _ => Vec::new(),
         };
@@ -109,79 +108,6 @@ impl PictureTiers {
             }
         }
         self.choose(asked, &right, &neighbours, miss)
-    }
-
-    /// The pictures of a pool that may be served. A pool whose time is over is taken out.
-    fn good<'p>(&self, key: u128, pool: &'p Arc<PoolEntry>, asked: &Asked<'_>) -> Result<Vec<&'p PooledPicture>, Miss> {
-        let good = pool.good(&asked.freshness);
-        if good.as_ref().err() == Some(&Miss::Expired) && self.pools.remove(key, pool) {
-            self.near.remove(key, pool);
-        }
-        good
-    }
-
-    /// Pools in other words whose pictures are right for a request, until there are as many different ones as are wanted.
-    /// `there` are the ids of those that are there already.
-    fn neighbours(
-        &self,
-        asked: &Asked<'_>,
-        lists: &WordLists,
-        mut there: HashSet<Arc<str>>,
-        wanted: usize,
-    ) -> Vec<Neighbour> {
-        let canonical = asked.canonical;
-        let Some(number) = self.near.number(lists) else { return Vec::new() };
-        let words = Words::of(canonical.hard_key(), canonical.prompt(), lists, number);
-        let mut found = Vec::new();
-        // Whether that is enough.
-        let mut add = |neighbour: Neighbour, ids: Vec<Arc<str>>| {
-            there.extend(ids);
-            found.push(neighbour);
-            there.len() >= wanted
-        };
-        for key in self.near.index.equal(words.shard, &words.sketch) {
-            let Some((pool, theirs, ids)) = self.other(key, &words.sketch, words.shard, asked) else { continue };
-            if theirs.canonical_bytes() == words.canonical.canonical_bytes() {
-                let neighbour = Neighbour { key, pool, tier: Tier::Canonical, differences: Vec::new() };
-                if add(neighbour, ids) {
-                    return found;
-                }
-            }
-        }
-        for (key, sketch) in self.near.index.nearest(words.shard, &words.sketch, CANDIDATES) {
-            let Some((pool, theirs, ids)) = self.other(key, &sketch, words.shard, asked) else { continue };
-            let comparison = prompt_match::compare(&words.canonical, &theirs, lists);
-            if comparison.is_same_picture() {
-                let told = comparison.differences.iter();
-                let differences = told.map(|difference| format!("{}={}", difference.left, difference.right)).collect();
-                if add(Neighbour { key, pool, tier: Tier::Near, differences }, ids) {
-                    return found;
-                }
-            }
-        }
-        found
-    }
-
-    /// A pool that the index proposes, its words, and the ids of its pictures that may be served, if any may and everything
-    /// but the words is the same as what is asked. An entry that leads nowhere is taken out.
-    fn other(
-        &self,
-        key: u128,
-        sketch: &Sketch,
-        shard: ShardKey,
-        asked: &Asked<'_>,
-    ) -> Option<(Arc<PoolEntry>, CanonicalPrompt, Vec<Arc<str>>)> {
-        let Some(pool) = self.pools.get_any(key) else {
-            self.near.index.remove(shard, sketch, key);
-            return None;
-        };
-        if pool.hard_key() != asked.canonical.hard_key() || pool.canonical() == asked.canonical.bytes() {
-            return None;
-        }
-        let good = self.good(key, &pool, asked).ok()?;
-        let ids = good.into_iter().map(|pooled| pooled.generated.id.clone()).collect();
-        let words = prompt_match::canonical(pool.prompt(), asked.near?);
-        Some((pool, words, ids))
     }
 
     /// Which of the pictures that are right are served.

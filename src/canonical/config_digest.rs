@@ -51,6 +51,8 @@ pub fn route_digest(route: &Route) -> Digest {
         quality,
         // Held against each picture's age when it is looked for.
         cache: _,
+        // Which other requests a picture is right for, not what it is.
+        learn: _,
     } = route;
     let mut sum = Hasher::default();
     sum.all(prompt.meaning());

@@ -12,13 +12,16 @@ use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::cli;
+use crate::clock::Clock;
 use crate::config::instead;
+use crate::equivalences::{Equivalence, PairState};
 use crate::gateway::config_loader::ProcessEnv;
 use crate::gateway::snapshot::word_lists;
 use crate::prompt_match::{
-    CANDIDATE_DISTANCE, CanonicalPrompt, Difference, Origin, SameWhy, Sketch, Verdict, WordLists, canonical, compare,
-    distance,
+    CANDIDATE_DISTANCE, CanonicalPrompt, Difference, LearnedPairs, Origin, SameWhy, Sketch, Verdict, WordLists,
+    canonical, compare_with, distance,
 };
+use crate::store;
 
 /// Every two of so many prompts are compared in some seconds.
 const MOST_PROMPTS: usize = 50_000;
@@ -28,7 +31,8 @@ const MOST_PROMPTS: usize = 50_000;
 #[command(after_help = "\
 Without prompts and files, pairs are read from standard input. The tiers are `exact` (the same bytes), `canonical` (the same \
 words once spelling, articles, numbers, listed synonyms, praise and requests are taken off), `near` (each difference is explained, as \
-a typo is), and `none`. The words are those that ship with Easel, and with --config those of the config as well.")]
+a typo is), and `none`. The words are those that ship with Easel, and with --config those of the config and the pairs that a judge \
+approved (`learned`), as its state_dir has them.")]
 pub struct Args {
     /// A prompt.
     #[arg(requires = "b", conflicts_with_all = ["pairs", "prompts"])]
@@ -41,12 +45,15 @@ pub struct Args {
     /// Prompts, one a line; `-` for standard input. A line of JSON comes out for every two that are the same picture.
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
-    /// Takes the words of this config's `cache.words` as well.
+    /// Takes the words of this config's `cache.words` as well, and the pairs that were learned.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A route of the config: without `near: verified` there, the only tier is `exact`.
+    /// A route of the config: without `near: verified` there, the only tier is `exact`, and without `learn` no learned pair counts.
     #[arg(long, value_name = "NAME", requires = "config")]
     route: Option<String>,
+    /// The client whose learned pairs count; without it, those of all do.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    tenant: Option<String>,
     /// How two prompts are told. Pairs and lists are always told as JSON.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -135,32 +142,49 @@ impl Prompt {
 /// By what words, and in which tiers, prompts are compared.
 struct Rules {
     lists: Arc<WordLists>,
+    /// Pairs that a judge approved.
+    learned: LearnedPairs,
     /// Whether there are tiers besides `exact`.
     near: bool,
 }
 
 impl Rules {
     /// Those that Easel has, or a config's, or those of one of its routes.
-    fn of(config: Option<&Path>, route: Option<&str>) -> Result<Rules, ExitCode> {
-        let Some(config) = config else { return Ok(Rules { lists: WordLists::builtin(), near: true }) };
+    fn of(config: Option<&Path>, route: Option<&str>, tenant: Option<&str>) -> Result<Rules, ExitCode> {
+        let Some(config) = config else {
+            return Ok(Rules { lists: WordLists::builtin(), learned: LearnedPairs::default(), near: true });
+        };
         let plan = crate::reload::load(config, &ProcessEnv).map_err(cli::problems)?;
-        let near = match route {
-            None => true,
+        let (near, learns) = match route {
+            None => (true, true),
             Some(name) => {
                 let route = plan.routes.iter().find(|route| route.name == name).ok_or_else(|| {
                     let names = plan.routes.iter().map(|route| route.name.as_str()).collect::<Vec<_>>();
                     let help = instead(name, names, "routes").unwrap_or_default();
                     cli::failed(format!("{} has no route '{name}': {help}", config.display()))
                 })?;
-                route.cache.is_some_and(|reuse| reuse.near)
+                (route.cache.is_some_and(|reuse| reuse.near), route.learn.is_some())
             }
         };
-        Ok(Rules { lists: word_lists(&plan.cache.words), near })
+        let dir = plan.server.state_dir.as_deref().filter(|_| learns);
+        let learned = dir.map_or(Ok(LearnedPairs::default()), |dir| learned(dir, tenant)).map_err(cli::failed)?;
+        Ok(Rules { lists: word_lists(&plan.cache.words), learned, near })
     }
 }
 
+/// The pairs that a judge approved for a tenant, or for any.
+fn learned(dir: &Path, tenant: Option<&str>) -> Result<LearnedPairs, String> {
+    let now = Clock::System.now();
+    let known = store::equivalences_of(dir).map_err(|error| error.to_string())?;
+    let holds = |known: &&Equivalence| {
+        let whose = tenant.is_none_or(|tenant| *known.tenant == *tenant);
+        whose && known.state == PairState::Approved && known.until.is_none_or(|until| now < until)
+    };
+    Ok(LearnedPairs::of(known.iter().filter(holds).map(|known| &known.pair)))
+}
+
 fn told<'a>(a: &'a Prompt, b: &'a Prompt, rules: &Rules) -> Told<'a> {
-    let comparison = compare(&a.canonical, &b.canonical, &rules.lists);
+    let comparison = compare_with(&a.canonical, &b.canonical, &rules.lists, &rules.learned);
     let distance = distance(&a.sketch, &b.sketch);
     let tier = match () {
         () if a.text == b.text => "exact",
@@ -175,7 +199,7 @@ fn told<'a>(a: &'a Prompt, b: &'a Prompt, rules: &Rules) -> Told<'a> {
 
 /// Compares.
 pub fn run(args: Args) -> ExitCode {
-    let rules = match Rules::of(args.config.as_deref(), args.route.as_deref()) {
+    let rules = match Rules::of(args.config.as_deref(), args.route.as_deref(), args.tenant.as_deref()) {
         Ok(rules) => rules,
         Err(code) => return code,
     };
@@ -284,7 +308,7 @@ fn merges(path: &Path, rules: &Rules) -> Result<(), String> {
         let near = first.iter().skip(at + 1).filter(|right| {
             rules.near
                 && distance(&left.sketch, &right.sketch) <= CANDIDATE_DISTANCE
-                && compare(&left.canonical, &right.canonical, &rules.lists).is_same_picture()
+                && compare_with(&left.canonical, &right.canonical, &rules.lists, &rules.learned).is_same_picture()
         });
         for right in same.chain(near) {
             if !line(&told(left, right, rules), &mut out)? {

@@ -15,6 +15,7 @@ mod client;
 mod dialect;
 mod hedge;
 mod hosts;
+mod learn;
 mod model;
 mod money;
 mod provider;
@@ -36,6 +37,7 @@ pub use client::{Client, Priority, Rate};
 pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub use hedge::{Hedge, HedgeAfter};
 pub use hosts::{HostRule, NoHost};
+pub use learn::Learn;
 pub use money::{Billing, Budget};
 pub use quality::{
     Brand, CheckSet, KeepRejected, OnJudgeError, OutsideJudge, QualityCheck, QualityGate, QualityPool,

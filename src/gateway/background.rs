@@ -37,6 +37,7 @@ pub fn start(gateway: &Arc<Gateway>) -> BackgroundTasks {
         gateway.shared.durable_ledger.write_savings();
         gateway.shared.durable_ledger.store().look();
         gateway.shared.idempotency.expire(gateway.shared.clock.now());
+        gateway.shared.equivalences.expire();
     };
     let behind = |gateway: &Arc<Gateway>| {
         if gateway.shared.ledger.is_behind() {

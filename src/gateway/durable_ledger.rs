@@ -15,7 +15,7 @@ use crate::config::plan::{self, OnLedgerError, Plan};
 use crate::dispatch::ChoiceReason;
 use crate::gateway::savings::{Saving, Savings};
 use crate::ledger::counter::{CounterKey, CounterScope, CounterSum};
-use crate::ledger::entry::Verdict;
+use crate::ledger::entry::{Purpose, Verdict};
 use crate::ledger::sliding_window::{KEPT, VerdictChange, WindowFact, WindowSum, Windows};
 use crate::ledger::{BudgetExceeded, Charge, Hold, Intent, Ledger, Settled, add_to_windows, counter_keys};
 use crate::money::Usd;
@@ -35,6 +35,11 @@ pub struct DurableLedger {
     savings: Savings,
     on_error: OnLedgerError,
     clock: Clock,
+}
+
+/// What was paid, in advance or not, and what may have been charged besides.
+fn paid_or_may_be(figures: &Figures) -> Usd {
+    figures.usd.saturating_add(figures.prepaid).saturating_add(figures.uncertain)
 }
 
 /// An attempt that may be sent once it is written down.
@@ -151,8 +156,19 @@ impl DurableLedger {
         let hedges = rows
             .into_iter()
             .filter(|row| row.keys.first().is_some_and(|chosen| chosen == ChoiceReason::Hedge.as_str()));
-        let cost = |figures: &Figures| figures.usd.saturating_add(figures.prepaid).saturating_add(figures.uncertain);
-        Ok(hedges.filter_map(|row| Some((row.keys.get(1)?.clone(), cost(&row.figures)))).collect())
+        Ok(hedges.filter_map(|row| Some((row.keys.get(1)?.clone(), paid_or_may_be(&row.figures)))).collect())
+    }
+
+    /// What judges came to, or may have, that were asked since a moment whether two prompts mean the same, by route. Blocks.
+    ///
+    /// # Errors
+    /// When the record cannot be read, or a sum does not fit.
+    pub fn judge_costs(&self, since: Moment) -> Result<Vec<(String, Usd)>, StoreError> {
+        let by = vec![ReportBy::Purpose, ReportBy::Route];
+        let rows = self.store.report(&ReportQuery { since: Some(since), by, ..ReportQuery::default() })?;
+        let compared =
+            rows.into_iter().filter(|row| row.keys.first().is_some_and(|purpose| purpose == Purpose::Compare.as_str()));
+        Ok(compared.filter_map(|row| Some((row.keys.get(1)?.clone(), paid_or_may_be(&row.figures)))).collect())
     }
 
     /// How the record does.

@@ -38,6 +38,7 @@ mod detached_task;
 pub mod dispatch_loop;
 pub mod durable_ledger;
 pub mod enrich;
+mod equivalence_record;
 pub mod explain;
 pub mod feedback;
 pub mod gateway_request;
@@ -48,6 +49,7 @@ pub mod idle_checks;
 pub mod ignored_proxy;
 mod join_few;
 mod kept_answer;
+mod learn_equivalences;
 pub mod outcome;
 pub mod outside_judge;
 pub mod picture_disk;
@@ -140,6 +142,7 @@ impl Gateway {
         shared.cache.restore(left.unwrap_or_default(), |route| snapshot.near_lists(route), std::time::Instant::now());
         shared.durable_ledger.follow(&snapshot.plan)?;
         shared.recall_hedges(&snapshot.plan)?;
+        shared.recall_judges(&snapshot.plan)?;
         shared.outside_judges.keep_only(judges(&snapshot.plan));
         shared.cache.resize(&snapshot.plan.cache, cache_shares(&snapshot.plan), std::time::Instant::now());
         let told = shared.ledger.clone();
@@ -204,6 +207,7 @@ impl Gateway {
         self.shared.retry_budgets.keep_only(|provider| snapshot.plan.providers.contains_key(provider));
         // Also of a route that hedges no more: whoever turns it off and on again has no second hour of dollars.
         self.shared.hedge_budgets.keep_only(|route| snapshot.plan.routes.iter().any(|known| known.name == route));
+        self.shared.equivalences.keep_only(|route| snapshot.plan.routes.iter().any(|known| known.name == route));
         self.shared.outside_judges.keep_only(judges(&snapshot.plan));
         self.snapshot.store(Arc::new(snapshot));
         self.record_reload(version);
@@ -277,6 +281,7 @@ impl Gateway {
             request: Arc::new(request),
             canonical,
             wish: if route.cache.is_none() { CacheWish::Skip } else { cache },
+            learned: route.learn.as_ref().map(|_| self.shared.equivalences.approved(&caller.tenant)),
             reuse,
             remember: cache != CacheWish::Skip,
             id,

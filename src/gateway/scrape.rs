@@ -78,6 +78,10 @@ impl Gateway {
         scrape.count("links_given_up", help, gauge(size.links_given_up))?;
         let help = "Bytes of what is noted of kept pictures that are on disk alone.";
         scrape.count("cache_cold_bytes", help, gauge(size.on_disk_alone))?;
+        let help = "Pairs of words that a judge or an operator decided on.";
+        let counts = self.shared.equivalences.counts();
+        let counts = counts.into_iter().map(|(state, pairs)| ([state.as_str().to_owned()], gauge(pairs)));
+        scrape.counts("equivalences", help, ["state"], counts)?;
         self.scrape_disk(scrape)?;
         self.scrape_idempotency(scrape)
     }

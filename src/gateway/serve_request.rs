@@ -20,6 +20,7 @@ use crate::gateway::detached_task::Detached;
 use crate::gateway::dispatch_loop;
 use crate::gateway::enrich::{self, RewriteCacheScope};
 use crate::gateway::gateway_request::CacheWish;
+use crate::gateway::learn_equivalences::MissedRequest;
 use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::gateway::progress::ProgressSender;
 use crate::gateway::routed_request::RoutedRequest;
@@ -28,7 +29,7 @@ use crate::gateway::shared::Shared;
 use crate::gateway::single_flight::{Flight, FlightKey, FlightLeader, FlightRole, Flights, Progress};
 use crate::gateway::snapshot::Snapshot;
 use crate::money::Usd;
-use crate::prompt_match;
+use crate::prompt_match::{self, LearnedPairs};
 use crate::request::{ImageRequest, ResponseFormat};
 use crate::routing::{Caps, RouteMatch};
 
@@ -48,6 +49,8 @@ pub struct ServeRequest {
     pub wish: CacheWish,
     /// How pictures are reused for it, where they are.
     pub reuse: Option<RouteCache>,
+    /// Pairs of words that mean the same to its tenant, where the route learns them.
+    pub learned: Option<Arc<LearnedPairs>>,
     /// Its own id.
     pub id: Arc<str>,
     /// The client that asks.
@@ -156,6 +159,7 @@ impl ServeRequest {
             n: self.request.n,
             variants: reuse.variants,
             near: reuse.near.then_some(&self.snapshot.word_lists),
+            learned: self.learned.as_deref(),
             serves: true,
             caller: caller_hash(&self.caller, &self.request),
             freshness: Freshness { ttl: reuse.ttl, now: Instant::now().into_std(), offer_digest },
@@ -215,10 +219,26 @@ impl ServeRequest {
         if let Some(found) = &have {
             self.save(found);
         }
+        self.learn_from_miss();
         let near = have.as_ref().map(|found| found.differences.clone()).unwrap_or_default();
         let pictures = have.map(|found| found.pictures).unwrap_or_default();
         let late = timeout_at(self.deadline, self.drawing(lead, pictures)).await.is_err();
         Outcome { near, ..self.outcome(flight.progress(), used, late) }
+    }
+
+    /// Leaves it to be asked about later what kept pictures it missed by one pair of words.
+    fn learn_from_miss(&self) {
+        let Some(reuse) = self.reuse.filter(|_| self.looks() && self.matched.route.learn.is_some()) else { return };
+        let missed = MissedRequest {
+            shared: self.shared.clone(),
+            snapshot: self.snapshot.clone(),
+            matched: self.matched.clone(),
+            canonical: self.canonical.clone(),
+            reuse,
+            id: self.id.clone(),
+            caller: self.caller.clone(),
+        };
+        missed.leave();
     }
 
     fn announce(&self, flight: &Arc<Flight>) {

@@ -14,6 +14,7 @@ use crate::concurrency_limit::Lane;
 use crate::config::plan::{Plan, Provider};
 use crate::dispatch::WeightedTurns;
 use crate::gateway::durable_ledger::DurableLedger;
+use crate::gateway::equivalence_record::{EquivalenceRecord, JUDGE_WINDOW};
 use crate::gateway::idempotency_book::IdempotencyBook;
 use crate::gateway::outside_judge::OutsideJudges;
 use crate::gateway::picture_disk::PictureDisk;
@@ -55,6 +56,8 @@ pub struct Shared {
     pub durable_ledger: DurableLedger,
     /// How long calls to each offer take.
     pub service_times: Arc<ServiceTimes>,
+    /// Pairs of words that mean the same to a tenant.
+    pub equivalences: EquivalenceRecord,
     /// Requests with an idempotency key.
     pub idempotency: IdempotencyBook,
     /// What Prometheus scrapes.
@@ -100,6 +103,8 @@ impl Shared {
         let durable_ledger = DurableLedger::open_record(ledger.clone(), &plan.server, place, clock.clone())?;
         let idempotency = IdempotencyBook::open(&plan.server, durable_ledger.store(), clock.now())?;
         let metrics = Metrics::new(&ledger)?;
+        let near_misses = metrics.near_misses.clone();
+        let equivalences = EquivalenceRecord::open(durable_ledger.store(), clock.clone(), near_misses)?;
         let replies = metrics.response_body_bytes.clone();
         let outside_judges = OutsideJudges::new(clock.clone(), hash_seed, &metrics);
         let rejected_files = RejectedFiles::new(plan.quality.keep_rejected.clone(), metrics.rejected_files.clone());
@@ -120,6 +125,7 @@ impl Shared {
             service_times: Arc::default(),
             metrics,
             durable_ledger,
+            equivalences,
             idempotency,
             ledger,
             rate_limiter: RateLimiter::default(),
@@ -147,6 +153,21 @@ impl Shared {
         let hour = self.clock.now().before(HEDGE_WINDOW);
         for (route, usd) in self.durable_ledger.hedge_costs(hour)? {
             self.hedge_budgets.recall(&route, usd, Instant::now().into_std());
+        }
+        Ok(())
+    }
+
+    /// Counts what an earlier process paid in the last day for judges of near misses, where `plan` bounds that. Blocks.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn recall_judges(&self, plan: &Plan) -> Result<(), StartError> {
+        if plan.routes.iter().all(|route| route.learn.is_none()) {
+            return Ok(());
+        }
+        let day = self.clock.now().before(JUDGE_WINDOW);
+        for (route, usd) in self.durable_ledger.judge_costs(day)? {
+            self.equivalences.paid(&route, usd, Instant::now().into_std());
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ use crate::upstream::transport::{Bounds, HeldReply, TransportError, Watcher};
 
 mod explain;
 mod hedging;
+mod learned;
 mod limits;
 mod reuse;
 mod strategies;
@@ -46,6 +47,8 @@ struct Script {
     replies: Mutex<HashMap<&'static str, VecDeque<Reply>>>,
     /// The hosts that were called, in order.
     called: Mutex<Vec<String>>,
+    /// The body of the last call to each host.
+    told: Mutex<HashMap<String, Bytes>>,
 }
 
 impl Script {
@@ -70,6 +73,7 @@ impl HttpClient for ScriptedClient {
     ) -> BoxFuture<'a, Result<HeldReply, TransportError>> {
         let host = call.url.host_str().unwrap();
         self.0.called.lock().unwrap().push(host.to_owned());
+        self.0.told.lock().unwrap().insert(host.to_owned(), call.body.clone());
         let reply = self.0.replies.lock().unwrap().get_mut(host).and_then(VecDeque::pop_front);
         let reply = reply.ok_or_else(|| TransportError::Unreachable("the script has no reply".to_owned()));
         Box::pin(ready(reply.map(|reply| HeldReply { reply, held: memory_reservation.reply() })))

@@ -41,6 +41,7 @@ mod invoice; // ten thousand requests, and what invoice and ledger have between 
 mod invoice_gate; // the same where pictures are rejected at random
 mod judge; // the judge in examples/judge, which reads the words on pictures
 mod judge_command; // easel judge: the gate on files
+mod learned; // pairs of words that a judge approves
 mod live_and_batch; // people at a screen and a night's jobs at one provider
 mod logs; // logs nobody reads, output nobody waits for
 mod manifest; // Cargo.toml keeps its promises

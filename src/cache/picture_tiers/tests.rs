@@ -75,8 +75,10 @@ enum Got {
 }
 
 fn look_up(cache: &PictureTiers, canonical: &Canonical, n: u8, freshness: &Freshness<'_>) -> Got {
-    match found(cache, &Asked { canonical, n, variants: 1, near: None, serves: true, caller: 0, freshness: *freshness })
-    {
+    match found(
+        cache,
+        &Asked { canonical, n, variants: 1, near: None, learned: None, serves: true, caller: 0, freshness: *freshness },
+    ) {
         CacheLookup::Hit(found) => Got::Hit(found.pictures),
         CacheLookup::Part(found) => Got::Part(found.pictures),
         CacheLookup::Miss(miss) => Got::Miss(miss),

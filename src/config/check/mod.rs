@@ -15,6 +15,7 @@ mod entra;
 mod google;
 mod hedge;
 mod hosts;
+mod learn;
 mod models;
 mod money;
 mod offers;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::capabilities::SizeTolerance;
 use crate::config::check::checker::Checker;
 use crate::config::check::offers::{KnownOffers, offers};
-use crate::config::check::{hedge, money, prompt, quality, strategy};
+use crate::config::check::{hedge, learn, money, prompt, quality, strategy};
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{Defaults, MOST_VARIANTS, ModelPattern, OnDeadline, Provider, Route, RouteCache};
@@ -129,6 +129,13 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
     let limit = at.key("price");
     let (max_failures, max_failures_per_offer, backoff) = self::attempts(checker, attempts, at.key("attempts"));
     let cache = cache(checker, written_cache.as_ref(), at.key("cache"));
+    let learn = match written_cache {
+        Some(file::RouteCache::On(on)) => {
+            let near = cache.is_some_and(|cache| cache.near);
+            learn::learn(checker, on.learn.as_ref(), at.key("cache").key("learn"), known, near)
+        }
+        _ => None,
+    };
     let name = name(checker, written_name.as_deref(), at.key("name"));
     let alone = written_offers.len() == 1 && !at.key("offers").lost_items();
     let offers = offers(checker, written_offers, at.key("offers"), known);
@@ -156,6 +163,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
         size_tolerance: size_tolerance(checker, size, at.key("size"), strict.unwrap_or(false)),
         strict: strict.unwrap_or(false),
         cache,
+        learn,
     }
 }
 
@@ -250,7 +258,7 @@ fn cache(checker: &mut Checker<'_>, written: Option<&file::RouteCache>, at: Node
         None | Some(file::RouteCache::Switch(true)) => &none,
         Some(file::RouteCache::On(on)) => on,
     };
-    let file::RouteCacheOn { ttl, near, variants, edits, share } = written;
+    let file::RouteCacheOn { ttl, near, learn: _, variants, edits, share } = written;
     let mut drawn = checker.count(at.key("variants"), *variants, 1, 1);
     if drawn > MOST_VARIANTS {
         let what = format!("must be at most {MOST_VARIANTS}, as many pictures as are kept for one request");

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::file::hedge::Hedge;
+use crate::config::file::learn::Learn;
 use crate::config::file::money::Budgets;
 use crate::config::file::quality::RouteQuality;
 use crate::config::file::scalar::{Delivery, Dollars, FileFormat, Percent, Pixels, Quality, Time};
@@ -218,6 +219,8 @@ pub(in crate::config) struct RouteCacheOn {
     pub(in crate::config) ttl: Option<Time>,
     /// Which other words may mean the same picture. Default off.
     pub(in crate::config) near: Option<Near>,
+    /// Learns pairs of words that mean the same, with `near: verified`. Default: it does not.
+    pub(in crate::config) learn: Option<Learn>,
     /// So many different pictures are drawn for a prompt before one is served again; then they take turns, 1 to 10.
     /// Default 1.
     pub(in crate::config) variants: Option<u64>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::capabilities::SizeTolerance;
 use crate::config::plan::hedge::Hedge;
+use crate::config::plan::learn::Learn;
 use crate::config::plan::model::{Model, TextModel};
 use crate::config::plan::money::Budget;
 use crate::config::plan::provider::Provider;
@@ -59,6 +60,8 @@ pub struct Route {
     pub quality: Option<Arc<QualityGate>>,
     /// Reuse of pictures; `None` is off.
     pub cache: Option<RouteCache>,
+    /// Who is asked whether two words mean the same; `None` is nobody.
+    pub learn: Option<Learn>,
 }
 
 /// A model name a route answers to.

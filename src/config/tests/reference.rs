@@ -20,7 +20,8 @@ fn the_annotated_reference_loads_and_means_what_its_comments_say() {
     let (mockups, default) = (&plan.routes[0], &defaults.routes[0]);
     assert_eq!((mockups.max_failures, mockups.max_failures_per_offer), (6, 2));
     assert_eq!((default.max_failures, default.max_failures_per_offer), (6, 2));
-    assert_eq!((mockups.size_tolerance, mockups.cache), (default.size_tolerance, default.cache));
+    let usual = default.cache.map(|cache| RouteCache { near: true, ..cache });
+    assert_eq!((mockups.size_tolerance, mockups.cache), (default.size_tolerance, usual));
     assert_eq!((default.deadline, default.on_deadline), (Duration::from_secs(180), OnDeadline::Partial));
     assert!(!default.refusals_go_on && !mockups.refusals_go_on);
     let usual: Vec<&str> =
@@ -178,12 +179,18 @@ fn every_part_of_the_reference_arrives_in_the_plan() {
         mockups.cache,
         Some(RouteCache {
             ttl: Duration::from_secs(30 * 86_400),
-            near: false,
+            near: true,
             variants: 1,
             edits: false,
             share_ppm: None
         })
     );
+    let learn = mockups.learn.as_ref().unwrap();
+    assert_eq!(
+        (&*learn.name, learn.max_usd_per_day, learn.per_minute.get()),
+        ("words/qwen3:4b", Usd::from_nanos(500_000_000), 10)
+    );
+    assert_eq!((learn.ttl, learn.timeout), (Duration::from_secs(30 * 86_400), Duration::from_secs(30)));
     assert_eq!(mockups.defaults.size, Some(Size::new(1024, 1024)));
     assert_eq!(mockups.defaults.response_format, Some(ResponseFormat::B64Json));
     assert_eq!(plan.routes[1].defaults.response_format, None);

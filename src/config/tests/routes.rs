@@ -27,7 +27,7 @@ fn what_is_wrong_with_a_route_is_told() {
             "",
             "    cache: maybe\n",
             &[
-                "expected true or false or a mapping, found `maybe` | the keys here are: edits, near, share, ttl, variants",
+                "expected true or false or a mapping, found `maybe` | the keys here are: edits, learn, near, share, ttl, variants",
             ],
         ),
         ("", "    cache: {variants: 0}\n", &["must be at least 1 | -"]),
@@ -51,6 +51,53 @@ fn what_is_wrong_with_a_route_is_told() {
         ),
         ("", "    name: again\n", &["the key `name` is given twice | keep one of the two; the first stands above"]),
     ]);
+}
+
+/// A route whose cache learns like this, with a provider that draws and one that writes.
+fn learning(cache: &str) -> String {
+    let prices = "{tokens_per_million: {text_in: 1, text_out: 2}}";
+    format!(
+        "providers:
+  a: {{kind: openai, api_key: k, models: {{m: {{price: 1}}}}}}
+  words: {{kind: openai_text, api_key: k, models: {{small: {{price: {prices}}}, vectors: {{price: {{tokens_per_million: {{text_in: 1}}}}}}}}}}
+routes:
+  - name: r
+    offers: [a/m]
+    cache: {cache}
+"
+    )
+}
+
+/// The problems without their places.
+fn problems_alone(text: &str) -> Vec<String> {
+    problems(text).iter().map(|problem| problem.split_once(' ').unwrap().1.to_owned()).collect()
+}
+
+#[test]
+fn a_route_that_learns_says_who_is_asked_and_what_that_may_cost() {
+    let near = |learn: &str| problems_alone(&learning(&format!("{{near: verified, learn: {learn}}}")));
+    let right = self::plan(&learning("{near: verified, learn: {judge: words/small, max_usd_per_day: 1}}"));
+    assert_eq!(right.routes[0].learn.as_ref().map(|learn| &*learn.name), Some("words/small"));
+    assert_eq!(
+        near("{}"),
+        [
+            "`learn` names nobody to ask | add `judge: provider/model`",
+            "`learn` does not say what its answers may cost | add `max_usd_per_day:`, like 1.00",
+        ]
+    );
+    assert_eq!(
+        near("{judge: words/small, max_usd_per_day: 0, per_minute: 0}"),
+        ["this pays for no answer | write more than 0, or leave `learn` out", "must be at least 1 | -"]
+    );
+    assert!(near("{judge: a/m, max_usd_per_day: 1}")[0].contains("draws pictures"), "a painter is no judge");
+    assert!(near("{judge: words/vectors, max_usd_per_day: 1}")[0].contains("text_out"), "nor is a model of embeddings");
+    let off = problems_alone(&learning("{learn: {judge: words/small, max_usd_per_day: 1}}"));
+    assert_eq!(
+        off,
+        [
+            "a pair of words that was learned is of use only where other words are looked for | write `near: verified` beside it, or delete it"
+        ]
+    );
 }
 
 /// The problems of a route with these offers, with two providers of which `b` has two models.

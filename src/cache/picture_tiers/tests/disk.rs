@@ -83,8 +83,16 @@ fn keep_in(tiers: &CacheTiers, canonical: &Canonical, picture: &Arc<GeneratedPic
 
 fn look_in(tiers: &CacheTiers, disk: &MapDisk, canonical: &Canonical, now: Instant) -> Got {
     let lists = WordLists::builtin();
-    let asked =
-        Asked { canonical, n: 1, variants: 1, near: Some(&lists), serves: true, caller: 0, freshness: freshness(now) };
+    let asked = Asked {
+        canonical,
+        n: 1,
+        variants: 1,
+        near: Some(&lists),
+        learned: None,
+        serves: true,
+        caller: 0,
+        freshness: freshness(now),
+    };
     loop {
         match tiers.look(&asked) {
             Looked::Found(CacheLookup::Hit(found)) => return Got::Hit(found.pictures),

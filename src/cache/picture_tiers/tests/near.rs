@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::cache::near_pools::LISTS;
 use crate::config::plan::MOST_VARIANTS;
+use crate::prompt_match::{LearnedPairs, MoreWords, WordPair};
 
 fn request(tenant: &str, route: &str, body: &Value) -> Canonical {
     let request = ImageRequest::from_json(body.to_string().as_bytes()).unwrap();
@@ -19,7 +20,16 @@ fn look_near(cache: &PictureTiers, canonical: &Canonical, n: u8, now: Instant) -
     let lists = WordLists::builtin();
     found(
         cache,
-        &Asked { canonical, n, variants: 1, near: Some(&lists), serves: true, caller: 0, freshness: freshness(now) },
+        &Asked {
+            canonical,
+            n,
+            variants: 1,
+            near: Some(&lists),
+            learned: None,
+            serves: true,
+            caller: 0,
+            freshness: freshness(now),
+        },
     )
 }
 
@@ -140,15 +150,23 @@ fn the_index_has_what_is_kept_and_nothing_else_whatever_happens() {
 fn other_lists_find_by_their_own_words_and_old_ones_are_given_up() {
     let (cache, now, drawn) = (PictureTiers::new(1 << 20, None, 5), Instant::now(), [picture(1, 10)]);
     let lists = |word: &str| {
-        let more =
-            prompt_match::MoreWords { synonyms: vec![vec![word.to_owned(), "fox".to_owned()]], ..Default::default() };
+        let more = MoreWords { synonyms: vec![vec![word.to_owned(), "fox".to_owned()]], ..Default::default() };
         Arc::new(WordLists::builtin().extended(&more))
     };
     let look = |canonical: &Canonical, lists: &Arc<WordLists>| {
         let freshness = freshness(now);
         told(found(
             &cache,
-            &Asked { canonical, n: 1, variants: 1, near: Some(lists), serves: true, caller: 0, freshness },
+            &Asked {
+                canonical,
+                n: 1,
+                variants: 1,
+                near: Some(lists),
+                learned: None,
+                serves: true,
+                caller: 0,
+                freshness,
+            },
         ))
     };
     keep_near(&cache, &of("A red fox in the snow"), &drawn, now);
@@ -225,4 +243,40 @@ fn a_hundred_thousand_requests_with_colliding_hashes_never_get_anothers_picture(
         }
     }
     assert!(drawn.len() > 30_000 && usize::from(MOST_VARIANTS) == crate::cache::pools::POOL);
+}
+
+#[test]
+fn a_learned_pair_finds_pictures_and_without_it_there_is_a_near_miss_to_ask_about() {
+    let (cache, now) = (PictureTiers::new(1 << 20, None, 5), Instant::now());
+    let lists = WordLists::builtin();
+    keep_near(&cache, &of("a photo of a bunny in a garden"), &[picture(1, 10)], now);
+    let asked_for = request("t", "r", &json!({"prompt": "a photo of a rabbit in a garden"}));
+    let learned = LearnedPairs::of([&WordPair::of("bunny", "rabbit")]);
+    let freshness = freshness(now);
+    let asked = |learned| Asked {
+        canonical: &asked_for,
+        n: 1,
+        variants: 1,
+        near: Some(&lists),
+        learned,
+        serves: true,
+        caller: 0,
+        freshness,
+    };
+    assert_eq!(found(&cache, &asked(None)), CacheLookup::Miss(Miss::Absent));
+    let missed = cache.near_misses(&asked(None));
+    assert_eq!(missed.iter().map(|miss| miss.pair.words()).collect::<Vec<_>>(), [["bunny", "rabbit"]]);
+    let CacheLookup::Hit(hit) = found(&cache, &asked(Some(&learned))) else { panic!("not found") };
+    assert_eq!((hit.tier(), hit.differences), (Tier::Near, vec!["rabbit=bunny".to_owned()]));
+    assert_eq!(cache.near_misses(&asked(Some(&learned))), []);
+    // What is another tenant's, another size, or a seed's is nothing to ask about.
+    for other in [
+        request("u", "r", &json!({"prompt": "a photo of a rabbit in a garden"})),
+        request("t", "r", &json!({"prompt": "a photo of a rabbit in a garden", "size": "512x512"})),
+        request("t", "r", &json!({"prompt": "a photo of a rabbit in a garden", "seed": 7})),
+    ] {
+        let asked = Asked { canonical: &other, ..asked(Some(&learned)) };
+        assert_eq!(cache.near_misses(&asked), []);
+        assert!(matches!(found(&cache, &asked), CacheLookup::Miss(_)));
+    }
 }

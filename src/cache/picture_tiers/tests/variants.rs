@@ -3,7 +3,7 @@
 use super::*;
 
 fn asked<'a>(canonical: &'a Canonical, n: u8, variants: u8, caller: u64, freshness: &Freshness<'a>) -> Asked<'a> {
-    Asked { canonical, n, variants, near: None, serves: true, caller, freshness: *freshness }
+    Asked { canonical, n, variants, near: None, learned: None, serves: true, caller, freshness: *freshness }
 }
 
 fn ids(lookup: &CacheLookup) -> Vec<String> {

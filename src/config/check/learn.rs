@@ -1,0 +1,71 @@
+//! `learn:` of a route's cache: who is asked can write, and no money is spent without a number that a person wrote.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::check::checker::Checker;
+use crate::config::check::offers::KnownOffers;
+use crate::config::file;
+use crate::config::node_path::NodePath;
+use crate::config::plan::Learn;
+use crate::money::Usd;
+
+/// An answer has a word, but a model that thinks before it, or runs on a laptop, takes its time, and nobody waits for it.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// As long as a picture is reused.
+const TTL: Duration = Duration::from_secs(30 * 86_400);
+
+/// Some 14,000 in a day, of which a small model makes a dollar or two.
+const PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
+
+/// Who is asked on a route whose cache finds other words (`near`), or does not; `None` where it is not written, or not whole.
+pub(super) fn learn(
+    checker: &mut Checker<'_>,
+    written: Option<&file::Learn>,
+    at: NodePath<'_>,
+    known: &KnownOffers<'_>,
+    near: bool,
+) -> Option<Learn> {
+    let file::Learn { judge, max_usd_per_day, per_minute, ttl, timeout } = written?;
+    if !near {
+        let help = "write `near: verified` beside it, or delete it".to_owned();
+        checker.report(at, "a pair of words that was learned is of use only where other words are looked for", help);
+    }
+    let judge_at = at.key("judge");
+    let found = match judge {
+        Some(name) => known.writer(checker, name, judge_at),
+        None if judge_at.is_bad() => None,
+        None => {
+            checker.report(judge_at, "`learn` names nobody to ask", "add `judge: provider/model`".to_owned());
+            None
+        }
+    };
+    let usd = max_usd(checker, max_usd_per_day.as_ref(), at.key("max_usd_per_day"));
+    let per_minute = checker.count(at.key("per_minute"), *per_minute, 1, PER_MINUTE.get());
+    let ttl = checker.some_time(at.key("ttl"), ttl.as_ref(), TTL);
+    let timeout = checker.some_time(at.key("timeout"), timeout.as_ref(), TIMEOUT);
+    let (provider, judge) = found?;
+    Some(Learn {
+        provider: Arc::clone(provider),
+        judge: Arc::clone(judge),
+        name: format!("{}/{}", provider.name, judge.name).into(),
+        max_usd_per_day: usd?,
+        per_minute: NonZeroU32::new(per_minute).unwrap_or(PER_MINUTE),
+        ttl,
+        timeout,
+    })
+}
+
+fn max_usd(checker: &mut Checker<'_>, written: Option<&file::Dollars>, at: NodePath<'_>) -> Option<Usd> {
+    if written.is_none() && !at.is_bad() {
+        let help = "add `max_usd_per_day:`, like 1.00".to_owned();
+        checker.report(at, "`learn` does not say what its answers may cost", help);
+    }
+    let usd = checker.read(at, written)?;
+    if usd == Usd::ZERO {
+        checker.report(at, "this pays for no answer", "write more than 0, or leave `learn` out".to_owned());
+    }
+    Some(usd)
+}
