@@ -7,6 +7,7 @@
 //! Sums are over settled attempts; rows past retention live on in sums (`retention`), so that a total never shrinks.
 
 use std::future::Future;
+#[cfg(feature = "cli")]
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
@@ -339,6 +340,7 @@ impl ReadSnapshot<'_> {
 ///
 /// # Errors
 /// When it cannot be read.
+#[cfg(feature = "cli")]
 pub fn equivalences_of(dir: &Path) -> Result<Vec<Equivalence>, StoreError> {
     match connection::read(dir) {
         Ok(ledger) => Ok(equivalence_rows::all(&ledger)?),
