@@ -5,6 +5,11 @@ pub mod cache {
     pub use crate::cache::{Asked, CacheLookup, CacheTiers, Freshness, GeneratedPicture, Kept, Looked, PlacedPicture};
 }
 
+#[cfg(feature = "cli")]
+pub mod calibration {
+    pub use crate::calibration::upper_bound;
+}
+
 pub mod calendar {
     pub use crate::calendar::{Moment, Per, Zone};
 }

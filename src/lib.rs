@@ -23,7 +23,7 @@
 //!    hedge_budget metrics quality/ rate_limit retry_budget service_times
 //!                      decisions and records; the time comes in as an argument
 //! 0  error failure money spend_window calendar secret redact_vendor_message rsa_key signed_links image edit_mask request
-//!    canonical capabilities pricing prompt_match/ config/
+//!    canonical capabilities pricing prompt_match/ similarity calibration/ config/
 //!                      words that everyone shares
 //! ```
 //!
@@ -79,6 +79,8 @@
 // Floor 0: words that everyone shares.
 mod alert_manager;
 mod calendar;
+#[cfg(feature = "cli")]
+mod calibration;
 mod canonical;
 mod capabilities;
 mod concurrency_limit;
@@ -95,6 +97,8 @@ mod request;
 mod rsa_key;
 mod secret;
 mod signed_links;
+#[cfg(feature = "cli")]
+mod similarity;
 mod spend_window;
 
 // Floor 1: decisions and records; the time comes in as an argument.

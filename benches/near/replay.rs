@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use easel::internals::calibration::upper_bound;
 use easel_matcher::{CANDIDATE_DISTANCE, CanonicalPrompt, Sketch, WordLists, canonical, compare, distance};
 use easel_prompts::{Request, Traffic};
 
@@ -40,29 +41,9 @@ impl Served {
             percent(self.right, reachable),
             self.wrong.len(),
             percent(self.wrong.len(), serves),
-            100.0 * upper_bound(self.wrong.len(), serves),
+            100.0 * upper_bound(self.wrong.len() as u64, serves as u64),
         );
     }
-}
-
-/// The one-sided 95% Clopper-Pearson bound of a share: the share of which so few, or fewer, come with a chance of 5%.
-fn upper_bound(wrong: usize, serves: usize) -> f64 {
-    let (mut low, mut high) = (0.0f64, 1.0f64);
-    for _ in 0..60 {
-        let share = (low + high) / 2.0;
-        if at_most(wrong, serves, share) > 0.05 { low = share } else { high = share }
-    }
-    high
-}
-
-/// The chance of at most `wrong` of `serves`.
-fn at_most(wrong: usize, serves: usize, share: f64) -> f64 {
-    let (mut sum, mut log) = (0.0, serves as f64 * (1.0 - share).ln());
-    for count in 0..=wrong.min(serves) {
-        sum += log.exp();
-        log += ((serves - count) as f64 / (count + 1) as f64 * share / (1.0 - share)).ln();
-    }
-    sum
 }
 
 /// What the canonical tier knows, and where the near tier looks.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::cli;
+use crate::cli::json_lines::{heard, line, lines};
 use crate::clock::Clock;
 use crate::config::instead;
 use crate::equivalences::{Equivalence, PairState};
@@ -236,34 +236,6 @@ fn for_people(told: &Told<'_>) -> String {
     }
     text.truncate(text.trim_end().len());
     text
-}
-
-/// The lines of a file or of standard input, numbered from 1, without empty ones.
-fn lines(path: &Path) -> Result<impl Iterator<Item = Result<(usize, String), String>>, String> {
-    let name = path.display().to_string();
-    let failed = |name: &str, error: io::Error| format!("{name} cannot be read: {error}");
-    let reader: Box<dyn BufRead> = match path.to_str() {
-        Some("-") => Box::new(io::stdin().lock()),
-        _ => Box::new(BufReader::new(File::open(path).map_err(|error| failed(&name, error))?)),
-    };
-    let lines = reader.lines().enumerate().map(move |(at, line)| match line {
-        Ok(line) => Ok((at + 1, line)),
-        Err(error) => Err(failed(&format!("{name}, line {}", at + 1), error)),
-    });
-    Ok(lines.filter(|line| !matches!(line, Ok((_, line)) if line.trim().is_empty())))
-}
-
-/// Whoever reads only the beginning has what he wants.
-fn heard(written: io::Result<()>) -> Result<bool, String> {
-    match written {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(format!("the output was not written: {error}")),
-    }
-}
-
-fn line(told: &Told<'_>, out: &mut impl Write) -> Result<bool, String> {
-    heard(serde_json::to_writer(&mut *out, told).map_err(io::Error::from).and_then(|()| writeln!(out)))
 }
 
 fn pairs(path: &Path, rules: &Rules) -> Result<(), String> {

@@ -10,12 +10,14 @@ use tokio::runtime::Runtime;
 
 use crate::server;
 
+mod calibrate;
 mod check;
 mod compare;
 mod completions;
 mod contact_sheet;
 mod demo;
 mod explain;
+mod json_lines;
 mod judge;
 mod ledger;
 mod man;
@@ -41,6 +43,8 @@ enum Command {
     Explain(explain::Args),
     /// Say whether the cache takes prompts for the same picture, and what they differ in.
     Compare(compare::Args),
+    /// Say from which likeness of two embeddings on the cache may take two prompts for the same picture, by labelled pairs.
+    Calibrate(calibrate::Args),
     /// Run a route's quality gate on picture files, and say what was measured, where each limit is, and which are rejected.
     Judge(judge::Args),
     /// Print the config's JSON Schema, for editors, or a preset.
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Calibrate(args) => calibrate::run(args),
         Command::Judge(args) => judge::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Ledger(args) => ledger::run(args),

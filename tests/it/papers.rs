@@ -126,6 +126,7 @@ const FLOORS: &[(u8, &[&str])] = &[
         0,
         &[
             "calendar",
+            "calibration",
             "canonical",
             "capabilities",
             "config",
@@ -142,6 +143,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "secret",
             "signed_links",
             "spend_window",
+            "similarity",
         ],
     ),
     (
