@@ -31,6 +31,7 @@ mod learned;
 mod limits;
 mod reuse;
 mod strategies;
+mod text_calls;
 mod waits;
 
 const CONFIG: &str = "

@@ -40,7 +40,7 @@ pub struct TextCall<'a> {
     pub owner: Owner,
     /// What it is made for.
     pub purpose: Purpose,
-    /// All that it must fit in.
+    /// What the client, the route and the provider may spend: all that it must fit in.
     pub budgets: [&'a [Budget]; 3],
     pub provider: &'a Arc<Provider>,
     pub model: &'a TextModel,

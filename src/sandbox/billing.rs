@@ -18,7 +18,7 @@ const SPELLED_OUT: usize = 200;
 /// What one vendor did and charges.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Bill {
-    /// Calls that ask for pictures (for text, at Anthropic), whatever became of them. Polls, lists and downloads are
+    /// Calls that ask for pictures (for text or vectors, where nothing is drawn), whatever became of them. Polls, lists and downloads are
     /// not among them.
     pub calls: u64,
     /// Pictures drawn, answered and charged.

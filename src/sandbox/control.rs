@@ -14,7 +14,7 @@ use axum::{Router, routing};
 use serde::Deserialize;
 
 use super::faults::{Faults, Mode};
-use super::settings::{Name, Vendor};
+use super::settings::{Name, ScriptedAnswer, Vendor};
 use crate::money::Usd;
 use crate::sandbox::billing::Invoice;
 use crate::sandbox::json_response::JsonResponse;
@@ -44,6 +44,7 @@ pub(super) async fn page(State(shared): State<Arc<SandboxState>>) -> String {
   {url}/fal                 fal.ai's queue
   {url}/bfl                 Black Forest Labs
   {url}/anthropic/v1        Anthropic's messages, which draw nothing
+  {url}/text/v1             OpenAI's chat completions and embeddings, which draw nothing
 
   GET  {url}/control/invoice   what was drawn and what it costs
   POST {url}/control/faults    {{\"vendor\": \"openai\", \"mode\": \"down500\"}}
@@ -52,8 +53,8 @@ pub(super) async fn page(State(shared): State<Arc<SandboxState>>) -> String {
   modes: normal, down500, rate_limited, out_of_money, refusing, hang, garbage, no_pictures, truncated, blank, blurred, overloaded;
   and, with the work done and charged: unreadable, gateway_timeout, cdn_timeout, redirect, cut, hanging_download
 
-A prompt with the word \"forbidden\" is refused; Stability blurs what is \"blurred\"; Anthropic reads most of what is
-\"cached\" from a cache of its own.
+A prompt with the word \"forbidden\" is refused; Stability blurs what is \"blurred\"; Anthropic and the text
+vendor read much of what is \"cached\" from a cache of their own.
 "
     )
 }
@@ -100,6 +101,8 @@ struct SettingsChange {
     default_price: Option<AmountSetting>,
     #[serde(default)]
     min_bytes: Option<usize>,
+    #[serde(default)]
+    answers: Option<Vec<ScriptedAnswer>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,7 +119,8 @@ struct AmountSetting(#[serde(deserialize_with = "parsed")] Usd);
 
 impl SettingsChange {
     fn apply(self, to: &mut Vendor) {
-        let SettingsChange { vendor: _, key, mode, faults, latency, jitter, price, default_price, min_bytes } = self;
+        let SettingsChange { vendor: _, key, mode, faults, latency, jitter, price, default_price, min_bytes, answers } =
+            self;
         to.key = key.or(to.key.take());
         to.mode = mode.map_or(to.mode, |NewMode(mode)| mode);
         to.faults = faults.unwrap_or(to.faults);
@@ -127,6 +131,9 @@ impl SettingsChange {
         }
         to.default_price = default_price.map_or(to.default_price, |AmountSetting(usd)| usd);
         to.min_bytes = min_bytes.unwrap_or(to.min_bytes);
+        if let Some(answers) = answers {
+            to.answers = answers;
+        }
     }
 }
 

@@ -55,6 +55,7 @@ mod tasks;
 mod test_client;
 #[cfg(test)]
 mod test_inputs;
+mod text;
 mod unix_time;
 mod vendor_call;
 
@@ -62,7 +63,7 @@ pub use crate::sandbox::billing::{Bill, Invoice, Line};
 pub use crate::sandbox::compatible::dialect::{AnswerForm, CostStyle, Dialect, EditStyle, ErrorShape, Jobs, SizeStyle};
 pub use crate::sandbox::metered_prices::{Dollars, ImageTokenPrice, MegapixelPrice, Rates, Round, StepPrice};
 pub use faults::{BadRate, Faults, Mode, Rate};
-pub use settings::{Name, PerVendor, PriceRow, Settings, TokenPrice, Vendor, Vendors};
+pub use settings::{Name, PerVendor, PriceRow, ScriptedAnswer, Settings, TokenPrice, Vendor, Vendors};
 
 use crate::sandbox::read_http_request::LARGEST_BODY;
 use crate::sandbox::state::SandboxState;
@@ -186,6 +187,7 @@ fn routes(shared: Arc<SandboxState>, closing: watch::Receiver<bool>) -> Router {
         .nest("/google", google::routes())
         .nest("/bfl", bfl::routes())
         .nest("/anthropic", anthropic::routes())
+        .nest("/text", text::routes())
         .layer(middleware::from_fn_with_state(closing, until_closed))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(shared)

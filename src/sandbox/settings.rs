@@ -83,6 +83,8 @@ vendors! {
     Bfl bfl,
     /// Anthropic's Messages API. It draws nothing.
     Anthropic anthropic,
+    /// OpenAI's Chat Completions and Embeddings, apart from its pictures. It draws nothing.
+    Text text,
 }
 
 impl fmt::Display for Name {
@@ -140,8 +142,11 @@ pub struct Vendor {
     pub token_key: Option<String>,
     /// How the compatible vendor differs from OpenAI. The others do not read it.
     pub dialect: Dialect,
-    /// What Anthropic's models cost by the token; a model named here exists. The others do not read it.
+    /// What models cost that write, at Anthropic and at Text, by the token; a model named here exists. The others do not
+    /// read it.
     pub token_price: BTreeMap<String, TokenPrice>,
+    /// What Text's models say, in place of the prompt in more words; the first that fits. The others do not read it.
+    pub answers: Vec<ScriptedAnswer>,
     /// What models cost that are not charged by the picture: `image_tokens`, `per_second`, `per_megapixel` and
     /// `per_step`, each by model. They win over `price` and `price_table`.
     pub rates: Rates,
@@ -156,15 +161,30 @@ pub struct TokenPrice {
     /// Of those it reads.
     #[serde(deserialize_with = "parsed")]
     pub text_in: Usd,
-    /// Of those it writes.
-    #[serde(deserialize_with = "parsed")]
+    /// Of those it finds in its cache, at Text; absent, as the others.
+    #[serde(default, deserialize_with = "maybe_parsed")]
+    pub text_cached_in: Option<Usd>,
+    /// Of those it writes; absent, nothing.
+    #[serde(default, deserialize_with = "parsed")]
     pub text_out: Usd,
+}
+
+/// What a model says where it is told something.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptedAnswer {
+    /// Where this stands anywhere in what the model is told; empty, always.
+    #[serde(default)]
+    pub when: String,
+    /// What it says.
+    pub say: String,
 }
 
 impl Default for TokenPrice {
     /// Of every model without a price of its own.
     fn default() -> TokenPrice {
-        TokenPrice { text_in: Usd::from_nanos(1_000_000_000), text_out: Usd::from_nanos(5_000_000_000) }
+        let (text_in, text_out) = (Usd::from_nanos(1_000_000_000), Usd::from_nanos(5_000_000_000));
+        TokenPrice { text_in, text_cached_in: None, text_out }
     }
 }
 
@@ -184,6 +204,7 @@ impl Default for Vendor {
             token_key: None,
             dialect: Dialect::default(),
             token_price: BTreeMap::new(),
+            answers: Vec::new(),
             rates: Rates::default(),
             tells_cost: true,
         }

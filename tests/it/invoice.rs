@@ -277,7 +277,7 @@ async fn ten_thousand_requests_with_faults_refusals_and_hang_ups_leave_no_nano_d
         easel::internals::config::presets().all(|preset| is_asked(&preset.replace('_', "-"))),
         "a preset is not asked"
     );
-    let draws = |name: &Name| *name != Name::Anthropic;
+    let draws = |name: &Name| ![Name::Anthropic, Name::Text].contains(name);
     assert!(Name::ALL.into_iter().filter(draws).all(|name| is_asked(name.as_str())), "a vendor is not asked");
     let state = tempfile::tempdir().unwrap();
     let config = priced(state.path());

@@ -78,6 +78,7 @@ mod stream; // answers as server-sent events
 mod table; // docs' table of providers, cell by cell
 mod tally; // a random tariff, reckoned by hand
 mod tariffs; // every provider's prices, in Easel's words and in its vendor's
+mod text_models; // prompts rewritten by models behind OpenAI's chat completions
 mod tls; // real TLS, to providers and from clients
 mod tools; // the official OpenAI package, promtool
 mod trouble; // failing providers, leaving clients, deadlines

@@ -19,6 +19,9 @@ const TOLD_BYTES: usize = 500;
 const TOO_LONG: &[(&str, Class)] =
     &[("context_length_exceeded", Class::CallerInvalid), ("string_above_max_length", Class::CallerInvalid)];
 
+/// The same in sentences, where OpenAI's embeddings and other servers have no word for it.
+const TOO_LONG_WORDS: &[&str] = &["maximum context length", "context length exceeded"];
+
 /// A call of `model` at the end of this path. What the config says under `options` has the last word, as with models that
 /// draw; `null` there takes a field out, for servers that know no such field.
 pub(super) fn call<'a>(
@@ -65,7 +68,8 @@ pub(super) fn malformed(account: &Account, reply: &Reply, what: &str) -> Failure
 fn failure(account: &Account, reply: &Reply, vendor_error: &VendorError) -> Failure {
     let status = vendor_error.status_word().filter(|_| reply.status < 300).unwrap_or(reply.status);
     let mut finding = errors::finding(vendor_error, status);
-    let too_long = status == 413 || vendor_error.class_by_word(TOO_LONG).is_some();
+    let says_so = vendor_error.class_by_word(TOO_LONG).is_some() || vendor_error.mentions(TOO_LONG_WORDS);
+    let too_long = status == 413 || says_so;
     finding.class = match finding.class {
         // A page that anybody on the way may have written.
         Class::CallerInvalid if !vendor_error.structured && status != 413 => Class::Malformed,

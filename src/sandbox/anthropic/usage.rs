@@ -48,7 +48,7 @@ impl TokenUsage {
     /// The price in whole nano-dollars, rounded half up. Input that is kept costs a quarter more for five minutes and
     /// twice as much for an hour, input that is reused a tenth.
     pub(super) fn price(&self, price: Option<&TokenPrice>) -> Usd {
-        let TokenPrice { text_in, text_out } = price.copied().unwrap_or_default();
+        let TokenPrice { text_in, text_out, .. } = price.copied().unwrap_or_default();
         // Twentieths of a token, so that a quarter and a tenth are whole.
         let read = 20 * u128::from(self.input)
             + 25 * u128::from(self.five_minutes)
@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn half_a_nano_dollar_is_rounded_up() {
-        let price = TokenPrice { text_in: Usd::from_nanos(500_000), text_out: Usd::from_nanos(499_999) };
+        let (text_in, text_out) = (Usd::from_nanos(500_000), Usd::from_nanos(499_999));
+        let price = TokenPrice { text_in, text_cached_in: None, text_out };
         let cost = |input, output| TokenUsage { input, output, ..TokenUsage::default() }.price(Some(&price)).nanos();
         assert_eq!([cost(1, 0), cost(0, 1), cost(1, 1)], [1, 0, 1]);
     }

@@ -26,7 +26,7 @@ use crate::sandbox::read_http_request::read_json;
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::vendor_call::{VendorCall, finish};
 
-mod auth;
+pub(in crate::sandbox) mod auth;
 pub(in crate::sandbox) mod edit_requests;
 pub(in crate::sandbox) mod errors;
 pub(in crate::sandbox) mod models;

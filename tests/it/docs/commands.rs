@@ -118,6 +118,7 @@ fn adapted(mut config: Mapping, sandbox: &str, folder: &Path) -> String {
             "stability" => "stability/",
             "replicate" => "replicate/v1/",
             "anthropic" => "anthropic/v1/",
+            "openai_text" => "text/v1/",
             kind => panic!("say here where the sandbox has kind {kind}"),
         };
         provider["base_url"] = Value::from(format!("{sandbox}/{path}"));
