@@ -179,7 +179,8 @@ impl MissedRequest {
             most: Some(shared.equivalences.money_left(&route.name, learn, now())),
             longest_reply: self.snapshot.plan.server.limits.response_body.min(LONGEST_CHAT),
         };
-        let answered = text_call.run(&call, max_tokens, |reply| text::read_chat(provider.kind, &wish, reply)).await;
+        let answered =
+            text_call.run(&call, wish.most_tokens(), |reply| text::read_chat(provider.kind, &wish, reply)).await;
         shared.equivalences.paid(&route.name, answered.promised, now());
         answered.told
     }

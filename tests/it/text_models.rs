@@ -202,3 +202,17 @@ async fn three_hundred_requests_with_faults_cost_what_both_invoices_say() {
         assert!(words.iter().any(|word| word == expected), "nothing was {expected}");
     }
 }
+
+#[tokio::test]
+async fn what_the_options_let_a_model_write_counts_against_what_a_request_may_cost() {
+    let limit = |options: &str| {
+        let priced = "text_cached_in: 0.025, text_out: 0.40}}";
+        let config = config("gpt-4.1-nano", "").replace(priced, &format!("{priced}{options}"));
+        format!("{config}    price: {{max_usd_per_request: 0.0403}}\n")
+    };
+    let world = World::with(&limit(""), priced()).await;
+    assert_eq!(word(&world.draw(ask("a red fox")).await), "written");
+    let longer = limit(", options: {max_completion_tokens: 4000}");
+    let world = World::with(&longer, priced()).await;
+    assert_eq!((word(&world.draw(ask("a red fox")).await), world.bill(Name::Text).calls), ("over_price", 0));
+}

@@ -95,7 +95,7 @@ impl Rewriting<'_> {
         };
         let text_call = self.text_call(deadline);
         let TextCallResult { told, cost, promised } =
-            text_call.run(&call, max_tokens, |reply| text::read_chat(kind, &wish, reply)).await;
+            text_call.run(&call, wish.most_tokens(), |reply| text::read_chat(kind, &wish, reply)).await;
         let rewritten = match told {
             Ok(written) => self.written(written, turn),
             Err(why) => self.failed(why),
