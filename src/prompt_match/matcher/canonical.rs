@@ -8,11 +8,13 @@ use super::capitals;
 use super::change::{Change, SameWhy};
 use super::language;
 use super::lexer;
+use super::listed;
 use super::lists::WordLists;
 use super::request;
 use super::segments::{self, Arranged, Segment, arrange};
 use super::sketch::{self, Sketch};
-use super::token::{Kind, Piece, Token};
+use super::token::{Kind, Piece, Text, Token, join};
+use super::word_set::WordSet;
 use super::words;
 
 /// A longer prompt is the same only as itself, byte by byte: four bytes for each of the 32,000 letters that the longest prompt of a
@@ -39,7 +41,7 @@ pub struct CanonicalPrompt {
     pub(crate) segments: Vec<Segment>,
     pub(crate) changes: Vec<Change>,
     /// Words that had a capital inside a sentence: likely names.
-    pub(crate) names: Vec<String>,
+    pub(crate) names: Vec<Text>,
     bytes: Vec<u8>,
 }
 
@@ -48,16 +50,14 @@ pub fn canonical(prompt: &str, lists: &WordLists) -> CanonicalPrompt {
     if prompt.len() > MAX_BYTES {
         return CanonicalPrompt::verbatim(Form::Verbatim, prompt);
     }
-    let composed: Cow<'_, str> = match is_nfc_quick(prompt.chars()) {
-        IsNormalized::Yes => Cow::Borrowed(prompt),
-        _ => Cow::Owned(prompt.nfc().collect()),
-    };
-    let pieces = lexer::lex(&composed);
+    let is_composed = prompt.is_ascii() || is_nfc_quick(prompt.chars()) == IsNormalized::Yes;
+    let composed: Cow<'_, str> = if is_composed { Cow::Borrowed(prompt) } else { Cow::Owned(prompt.nfc().collect()) };
+    let mut pieces = lexer::lex(&composed);
     if !language::is_english(&pieces, lists) {
         return CanonicalPrompt::verbatim(Form::AnyLanguage, &any_language(&composed));
     }
     let (mut changes, mut names) = (Vec::new(), Vec::new());
-    let pieces = capitals::fold(pieces, lists, &mut names);
+    capitals::fold(&mut pieces, lists, &mut names);
     let (pieces, articles) = words::normalize(pieces, lists, &mut changes);
     let pieces = words::before_quoted(pieces, &mut changes);
     let pieces = without_request(pieces, articles, lists, &mut changes);
@@ -65,12 +65,11 @@ pub fn canonical(prompt: &str, lists: &WordLists) -> CanonicalPrompt {
     CanonicalPrompt::english(segments, changes, names, lists)
 }
 
-fn text_of(pieces: &[Piece]) -> String {
-    let texts = pieces.iter().filter_map(|piece| match piece {
+fn text_of(pieces: &[Piece]) -> Text {
+    join(pieces.iter().filter_map(|piece| match piece {
         Piece::Token(token) => Some(token.text.as_str()),
         Piece::Break(_) => None,
-    });
-    texts.collect::<Vec<_>>().join(" ")
+    }))
 }
 
 fn without_request(mut pieces: Vec<Piece>, articles: u32, lists: &WordLists, changes: &mut Vec<Change>) -> Vec<Piece> {
@@ -79,7 +78,7 @@ fn without_request(mut pieces: Vec<Piece>, articles: u32, lists: &WordLists, cha
     for part in [pieces.get(..start), pieces.get(end..)].into_iter().flatten() {
         let text = text_of(part);
         if !text.is_empty() {
-            changes.push(Change::new(&text, "", SameWhy::Boilerplate));
+            changes.push(Change::new(text, "", SameWhy::Boilerplate));
         }
     }
     pieces.truncate(end);
@@ -92,13 +91,14 @@ fn without_praise(mut segments: Vec<Segment>, lists: &WordLists, changes: &mut V
     if let Some(first) = segments.first_mut() {
         praise_before_medium(first, lists, changes);
     }
+    static DENIES: WordSet = WordSet::new("negative avoid exclude without no not");
     let mut denied = false;
     let keeps: Vec<bool> = segments
         .iter()
         .map(|segment| {
             let keeps = denied || !segments::is_praise(segment, lists);
             // "Avoid: 4k, text" wants no 4k.
-            let denies = |token: &Token| words::is_in(" negative avoid exclude without no not ", &token.text);
+            let denies = |token: &Token| DENIES.has(&token.text);
             denied = denied || segment.label && segment.tokens.iter().any(denies);
             keeps
         })
@@ -110,8 +110,8 @@ fn without_praise(mut segments: Vec<Segment>, lists: &WordLists, changes: &mut V
     segments.retain(|segment| {
         let keeps = keep.next().unwrap_or(true);
         if !keeps {
-            let words: Vec<&str> = segment.tokens.iter().map(|token| token.text.as_str()).collect();
-            changes.push(Change::new(&words.join(" "), "", SameWhy::Booster));
+            let text = join(segment.tokens.iter().map(|token| token.text.as_str()));
+            changes.push(Change::new(text, "", SameWhy::Booster));
         }
         keeps
     });
@@ -128,13 +128,18 @@ fn without_praise(mut segments: Vec<Segment>, lists: &WordLists, changes: &mut V
 
 /// "High quality photo of".
 fn praise_before_medium(segment: &mut Segment, lists: &WordLists, changes: &mut Vec<Change>) {
-    const MEDIA: &str = " photo photograph image picture render illustration painting drawing shot portrait ";
+    static MEDIA: WordSet =
+        WordSet::new("photo photograph image picture render illustration painting drawing shot portrait");
     let word = |at: usize| segment.tokens.get(at).map(|token| token.text.as_str()).unwrap_or_default();
+    let first = word(0).split(' ').next().unwrap_or_default();
+    if !lists.listed_in.may_have(first, listed::BOOSTER) {
+        return;
+    }
     for length in (1..=3).rev() {
-        let praise = (0..length).map(word).collect::<Vec<_>>().join(" ");
-        if lists.boosters.contains(praise.as_str()) && words::is_in(MEDIA, word(length)) && word(length + 1) == "of" {
+        let praise = join((0..length).map(word));
+        if lists.boosters.contains(praise.as_str()) && MEDIA.has(word(length)) && word(length + 1) == "of" {
             segment.tokens.drain(..length);
-            changes.push(Change::new(&praise, "", SameWhy::Booster));
+            changes.push(Change::new(praise, "", SameWhy::Booster));
             return;
         }
     }
@@ -177,7 +182,7 @@ impl CanonicalPrompt {
         Self { form, arranged, segments, changes: Vec::new(), names: Vec::new(), bytes }
     }
 
-    fn english(segments: Vec<Segment>, changes: Vec<Change>, names: Vec<String>, lists: &WordLists) -> Self {
+    fn english(segments: Vec<Segment>, changes: Vec<Change>, names: Vec<Text>, lists: &WordLists) -> Self {
         let arranged = arrange(&segments, lists);
         let bytes = encode(Form::English, &arranged, &segments);
         Self { form: Form::English, arranged, segments, changes, names, bytes }
@@ -210,7 +215,7 @@ impl CanonicalPrompt {
             let segments = places.iter().filter_map(|at| self.segments.get(*at)).map(|Segment { tokens, .. }| {
                 let texts = tokens.iter().map(|token| match token.kind {
                     Kind::Quoted if self.form == Form::English => format!("\"{}\"", token.text),
-                    _ => token.text.clone(),
+                    _ => token.text.to_string(),
                 });
                 texts.collect::<Vec<_>>().join(" ")
             });

@@ -1,10 +1,11 @@
 //! Upper and lower case, and text to render that nobody put into quotation marks.
 
 use super::lists::{WordLists, class};
-use super::token::{Break, Kind, Piece, Token};
+use super::token::{Break, Kind, Piece, Text, Token, lower};
 use super::verbs;
 use super::vocabulary;
-use super::words::{BEARS, LETTERED, is_in};
+use super::word_set::WordSet;
+use super::words::{BEARS, LETTERED};
 
 /// How the capitals of a prompt are used.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,51 +19,49 @@ enum Capitals {
 }
 
 /// Words in lower case, but for capitals that mean something, and for text to render that nobody put into quotation marks.
-pub(crate) fn fold(pieces: Vec<Piece>, lists: &WordLists, names: &mut Vec<String>) -> Vec<Piece> {
-    let capitals = capitals(&pieces);
-    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
+pub(crate) fn fold(pieces: &mut [Piece], lists: &WordLists, names: &mut Vec<Text>) {
+    let mut buffer = String::with_capacity(32);
+    let capitals = capitals(pieces, &mut buffer);
     let mut lettering = false;
     let mut starts = true;
-    let mut before = String::new();
-    let mut pieces = pieces.into_iter().peekable();
-    while let Some(piece) = pieces.next() {
+    let mut before = Text::default();
+    let mut rest = pieces;
+    while let Some((piece, behind)) = std::mem::take(&mut rest).split_first_mut() {
+        rest = behind;
         let token = match piece {
             Piece::Token(token) if token.kind == Kind::Word => token,
             other => {
                 lettering &= !matches!(other, Piece::Break(_));
                 starts |= matches!(other, Piece::Break(_));
                 if matches!(other, Piece::Break(Break::Sentence | Break::Line | Break::Colon)) {
-                    before.clear();
+                    before = Text::default();
                 }
-                out.push(other);
                 continue;
             }
         };
         if lettering {
-            out.push(Piece::Token(Token::new(Kind::Lettering, token.text)));
+            token.kind = Kind::Lettering;
             continue;
         }
-        let next_name = matches!(pieces.peek(), Some(Piece::Token(next)) if next.text.starts_with(char::is_uppercase)
-            && !matches!(next.text.as_str(), "A" | "An" | "The"));
-        let article_fits = matches!(pieces.peek(), Some(Piece::Token(next)) if next.kind == Kind::Word);
-        let folded = fold_word(token, capitals, starts, (&before, article_fits, next_name), lists, names);
+        let next = match rest.first() {
+            Some(Piece::Token(next)) => Some(next),
+            _ => None,
+        };
+        fold_word(token, capitals, starts, (&before, next), lists, names, &mut buffer);
         starts = false;
-        if may_precede_text(&folded.text)
-            && let Some(Piece::Token(next)) = pieces.peek()
-            && next.kind == Kind::Word
+        if may_precede_text(&token.text)
+            && let Some(next) = next.filter(|next| next.kind == Kind::Word)
         {
             // "The title The Cat": a capital that nothing else asks for begins what is written.
             let capital =
-                capitals == Capitals::Some && next.text.starts_with(char::is_uppercase) && folded.text != "reading";
-            lettering = capital || starts_lettering(&before, &folded.text, &next.text.to_lowercase(), lists);
+                capitals == Capitals::Some && next.text.starts_with(char::is_uppercase) && token.text != "reading";
+            lettering = capital || starts_lettering(&before, &token.text, lower(&next.text, &mut buffer), lists);
         }
-        before.clone_from(&folded.text);
-        out.push(Piece::Token(folded));
+        before = token.text.clone();
     }
-    out
 }
 
-fn capitals(pieces: &[Piece]) -> Capitals {
+fn capitals(pieces: &[Piece], buffer: &mut String) -> Capitals {
     let (mut words, mut content, mut title, mut upper, mut small) = (0, 0, 0, 0, false);
     for piece in pieces {
         let Piece::Token(token) = piece else { continue };
@@ -70,11 +69,11 @@ fn capitals(pieces: &[Piece]) -> Capitals {
             continue;
         };
         words += 1;
-        if first.is_lowercase() && !is_small(&token.text) {
+        if first.is_lowercase() && !SMALL.has(&token.text) {
             return Capitals::Some;
         }
         upper += usize::from(!token.text.chars().any(char::is_lowercase));
-        if is_small(&token.text.to_lowercase()) {
+        if SMALL.has(lower(&token.text, buffer)) {
             small |= first.is_uppercase() && words > 1;
         } else {
             content += 1;
@@ -90,117 +89,83 @@ fn capitals(pieces: &[Piece]) -> Capitals {
 }
 
 /// Words that have no capital in a title.
-fn is_small(word: &str) -> bool {
-    matches!(
-        word,
-        "a" | "an"
-            | "the"
-            | "of"
-            | "on"
-            | "in"
-            | "and"
-            | "with"
-            | "by"
-            | "at"
-            | "to"
-            | "from"
-            | "for"
-            | "is"
-            | "are"
-            | "or"
-            | "as"
-            | "into"
-            | "over"
-            | "under"
-            | "near"
-            | "its"
-            | "his"
-            | "her"
-            | "it"
-            | "that"
-            | "next"
-    )
-}
+static SMALL: WordSet = WordSet::new(
+    "a an the of on in and with by at to from for is are or as into over under near its his her it that next",
+);
 
+/// One word in lower case, or what its capitals make of it, behind and before others.
 fn fold_word(
-    token: Token,
+    token: &mut Token,
     capitals: Capitals,
     starts: bool,
-    (before, article_fits, next_name): (&str, bool, bool),
+    (before, next): (&str, Option<&Token>),
     lists: &WordLists,
-    names: &mut Vec<String>,
-) -> Token {
-    if token.text.contains("://") {
-        return Token::new(Kind::Literal, token.text);
+    names: &mut Vec<Text>,
+    buffer: &mut String,
+) {
+    if token.text.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return;
+    }
+    if token.text.contains(':') && token.text.contains("://") {
+        token.kind = Kind::Literal;
+        return;
     }
     if !token.text.chars().any(char::is_uppercase) {
-        return token;
+        return;
     }
-    let lower = token.text.to_lowercase();
     if capitals == Capitals::All {
-        return Token::new(Kind::Word, lower);
+        token.text = lower(&token.text, buffer).into();
+        return;
     }
     let stem = token.text.split(['\'', '-']).next().unwrap_or_default();
     let listed = lists.cased.get(stem).copied();
+    let article_fits = next.is_some_and(|next| next.kind == Kind::Word);
     // "Grade A", "an A in red". Before any other word an "A" is an article.
     let letter = token.text.chars().count() == 1
         && token.text != "I"
         && !starts
-        && (token.text != "A" || !article_fits || is_in(LETTERED, before) || is_in(" a an the ", before));
+        && (token.text != "A" || !article_fits || LETTERED.has(before) || matches!(before, "a" | "an" | "the"));
     let both = vocabulary::KNOWN | vocabulary::NAME;
-    let name = !starts && capitals == Capitals::Some && vocabulary::flags(&stem.to_lowercase()) & both == both;
-    if letter || listed == Some(true) || listed.is_some() && !starts || name {
-        return Token::new(Kind::Name, token.text);
+    let name = !starts && capitals == Capitals::Some && vocabulary::flags(lower(stem, buffer)) & both == both;
+    let next_name = next.is_some_and(|next| {
+        next.text.starts_with(char::is_uppercase) && !matches!(next.text.as_str(), "A" | "An" | "The")
+    });
+    let lower = lower(&token.text, buffer);
+    if letter || listed == Some(true) || listed.is_some() && !starts || name
+        // "Imagine Dragons" asks for nothing.
+        || starts && next_name && verbs::is_request(lower)
+    {
+        token.kind = Kind::Name;
+        return;
     }
-    // "Imagine Dragons" asks for nothing.
-    if starts && next_name && verbs::is_request(&lower) {
-        return Token::new(Kind::Name, token.text);
-    }
-    let only_name = vocabulary::flags(&lower) & both == vocabulary::NAME;
+    let only_name = vocabulary::flags(lower) & both == vocabulary::NAME;
     if !starts || only_name {
-        names.push(lower.clone());
+        names.push(lower.into());
     }
-    Token::new(Kind::Word, lower)
+    token.text = lower.into();
 }
 
 /// The words that [`starts_lettering`] asks for.
 fn may_precede_text(word: &str) -> bool {
-    says(word) || names_text(word) || word == "reading"
+    SAYS.has(word) || NAMES_TEXT.has(word) || word == "reading"
 }
 
-fn says(word: &str) -> bool {
-    matches!(
-        word,
-        "says" | "saying" | "titled" | "captioned" | "labeled" | "labelled" | "spells" | "spelling" | "reads"
-    )
-}
+static SAYS: WordSet = WordSet::new("says saying titled captioned labeled labelled spells spelling reads");
 
-fn names_text(word: &str) -> bool {
-    matches!(
-        word,
-        "word"
-            | "words"
-            | "text"
-            | "letter"
-            | "letters"
-            | "phrase"
-            | "slogan"
-            | "caption"
-            | "lettering"
-            | "message"
-            | "title"
-    )
-}
+static NAMES_TEXT: WordSet =
+    WordSet::new("word words text letter letters phrase slogan caption lettering message title");
 
 /// Whether what follows a word is to be rendered: "a sign that says Open".
 fn starts_lettering(before: &str, word: &str, next: &str, lists: &WordLists) -> bool {
-    const NO_TEXT: &str = " a an the on in at by to from his her their its and under while books with of is are that which about for it or \
-        across above below saying reading reads says written near around inside visible ";
-    if is_in(NO_TEXT, next) || is_in(" no without any ", before) {
+    static NO_TEXT: WordSet = WordSet::new(
+        "a an the on in at by to from his her their its and under while books with of is are that which about for it or \
+        across above below saying reading reads says written near around inside visible",
+    );
+    if NO_TEXT.has(next) || matches!(before, "no" | "without" | "any") {
         return false;
     }
     let class = lists.class(next);
-    says(word)
-        || word == "reading" && is_in(BEARS, before)
-        || names_text(word) && class & (class::RELATION | class::NEGATION) == 0
+    SAYS.has(word)
+        || word == "reading" && BEARS.has(before)
+        || NAMES_TEXT.has(word) && class & (class::RELATION | class::NEGATION) == 0
 }

@@ -1,6 +1,7 @@
 //! What was changed in a prompt before it is compared, and what two prompts differ in.
 
 use super::lists::Origin;
+use super::token::Text;
 
 /// Why two wordings are one picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,13 +110,13 @@ impl DiffersWhy {
 /// A change that made one wording of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
-    pub(crate) from: Box<str>,
-    pub(crate) to: Box<str>,
+    pub(crate) from: Text,
+    pub(crate) to: Text,
     pub(crate) why: SameWhy,
 }
 
 impl Change {
-    pub(crate) fn new(from: &str, to: &str, why: SameWhy) -> Self {
+    pub(crate) fn new(from: impl Into<Text>, to: impl Into<Text>, why: SameWhy) -> Self {
         Self { from: from.into(), to: to.into(), why }
     }
 }

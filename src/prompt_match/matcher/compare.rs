@@ -8,7 +8,7 @@ use super::guards;
 use super::learned::LearnedPairs;
 use super::lists::{Origin, WordLists, class};
 use super::segments::Segment;
-use super::token::{Kind, Token};
+use super::token::{Kind, Text, Token};
 use super::typo::{self, Slip};
 
 /// How many slips and learned pairs there may be. A second one may be in a prompt of [`SECOND_SLIP`] words: three in one prompt
@@ -133,7 +133,7 @@ impl Explained {
     fn difference(&self) -> Difference {
         let (left, right, why) = match self {
             Self::Learned { from, to } => (join(from), join(to), SameWhy::Synonym { origin: Origin::Learned }),
-            Self::Slip { left, right, .. } => (left.text.clone(), right.text.clone(), SameWhy::Typo),
+            Self::Slip { left, right, .. } => (left.text.to_string(), right.text.to_string(), SameWhy::Typo),
         };
         Difference { left, right, verdict: Verdict::Same { why } }
     }
@@ -184,7 +184,7 @@ fn slips(
     left: &[&Token],
     right: &[&Token],
     segments: [&[Segment]; 2],
-    names: [&[String]; 2],
+    names: [&[Text]; 2],
     lists: &WordLists,
 ) -> Option<Explained> {
     if left.len() != right.len() || left.len() > EXPLAINED {
@@ -359,7 +359,7 @@ fn blocks<'a, 't>(left: &'a [&'t Token], right: &'a [&'t Token]) -> Vec<(&'a [&'
     }
 }
 
-fn verdict(left: &[&Token], right: &[&Token], names: [&[String]; 2], lists: &WordLists) -> Verdict {
+fn verdict(left: &[&Token], right: &[&Token], names: [&[Text]; 2], lists: &WordLists) -> Verdict {
     let differs = |why| Verdict::Differs { why };
     if let ([left], [right]) = (left, right) {
         match typo::slip(left, right, false, names, lists) {

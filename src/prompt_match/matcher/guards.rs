@@ -4,7 +4,7 @@
 use super::canonical::CanonicalPrompt;
 use super::change::DiffersWhy;
 use super::lists::{WordLists, class};
-use super::token::{Kind, Token};
+use super::token::{Kind, Text, Token};
 use super::typo;
 
 /// The first guard that two prompts fail, if one does.
@@ -39,8 +39,8 @@ pub(crate) fn slots(left: &[&Token], right: &[&Token], lists: &WordLists) -> Opt
     let of_class = |bit: u32| move |token: &Token| lists.class_of(token) & bit != 0;
     let same = |belongs: Belongs<'_>| {
         let named = |tokens: &[&Token]| {
-            let mut named: Vec<String> = Vec::new();
-            named.extend(tokens.iter().filter(|token| belongs(token)).map(|token| token.text.clone()));
+            let named = tokens.iter().filter(|token| belongs(token));
+            let mut named: Vec<Text> = named.map(|token| token.text.clone()).collect();
             named.sort_unstable();
             named
         };
@@ -69,7 +69,7 @@ fn plurals(left: &[&Token], right: &[&Token]) -> bool {
     if left.len().min(right.len()) > MOST_COUNTED {
         return false;
     }
-    let words = |of: &[&Token], other: &[&Token]| -> Vec<String> {
+    let words = |of: &[&Token], other: &[&Token]| -> Vec<Text> {
         let only = of.iter().filter(|token| token.kind == Kind::Word && !other.contains(token));
         only.take(LOOKED_AT).map(|token| token.text.clone()).collect()
     };

@@ -5,52 +5,73 @@
 //! other prompt keeps its cases, words and order: German nouns have capitals, a Turkish I is no i, "a" is a preposition in
 //! Portuguese, "die" an article in German, and Лев is a man where лев is a lion.
 
-use std::borrow::Cow;
-
+use super::listed;
 use super::lists::WordLists;
-use super::token::{Kind, Piece};
+use super::token::{Kind, Piece, lower};
 use super::vocabulary;
 
-/// Small words that only English has.
-const SMALL: [&str; 40] = [
-    "the", "of", "with", "and", "is", "are", "by", "from", "at", "for", "his", "her", "their", "its", "two", "three",
-    "that", "has", "it", "who", "near", "under", "behind", "while", "into", "over", "through", "next", "front",
-    "without", "each", "standing", "wearing", "on", "my", "some", "to", "one", "four", "five",
-];
+/// What the words of a prompt are, counted.
+#[derive(Default)]
+struct Counts {
+    letters: usize,
+    /// Letters outside of ASCII.
+    others: usize,
+    words: usize,
+    known: usize,
+    common: usize,
+    /// Small words of English.
+    small: usize,
+    /// Small words of other languages.
+    foreign: usize,
+    /// Unknown words with a capital.
+    names: usize,
+    /// For a word in lower case.
+    buffer: String,
+}
+
+impl Counts {
+    fn word(&mut self, part: &str, lists: &WordLists) {
+        let plain = part.bytes().all(|byte| byte.is_ascii_lowercase());
+        let word = if plain { part } else { lower(part, &mut self.buffer) };
+        self.words += 1;
+        let any = listed::FOREIGN | listed::ENGLISH | listed::SYNONYM | listed::SPELLING;
+        let is_in = lists.listed_in.among(word, any);
+        if is_in & listed::FOREIGN != 0 {
+            self.foreign += 1;
+            return;
+        }
+        let flags = vocabulary::flags(word);
+        let listed = flags == 0 && is_in & (listed::SYNONYM | listed::SPELLING) != 0;
+        let knows = flags != 0 || listed || word.len() == 1 || !plain && word.bytes().any(|byte| byte.is_ascii_digit());
+        self.known += usize::from(knows);
+        self.common += usize::from(knows && (flags & vocabulary::COMMON != 0 || flags == 0));
+        self.small += usize::from(is_in & listed::ENGLISH != 0);
+        self.names += usize::from(!knows && part.starts_with(|c: char| c.is_ascii_uppercase()));
+    }
+}
 
 /// Whether the rules for English may be used.
 pub(crate) fn is_english(pieces: &[Piece], lists: &WordLists) -> bool {
-    let (mut letters, mut others) = (0usize, 0usize);
-    let (mut words, mut known, mut common, mut small, mut foreign, mut names) =
-        (0usize, 0usize, 0usize, 0usize, 0usize, 0usize);
+    let mut counts = Counts::default();
     for piece in pieces {
         let Piece::Token(token) = piece else { continue };
         if token.kind != Kind::Word {
             continue;
         }
-        for c in token.text.chars().filter(|c| c.is_alphabetic()) {
-            letters += 1;
-            others += usize::from(!c.is_ascii());
+        let text = token.text.as_str();
+        if text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+            counts.letters += text.len();
+            counts.word(text, lists);
+            continue;
         }
-        for part in token.text.split(['-', '\'', '/']).filter(|part| part.chars().any(char::is_alphabetic)) {
-            let word: Cow<'_, str> = match part.bytes().all(|byte| byte.is_ascii_lowercase()) {
-                true => part.into(),
-                false => part.to_lowercase().into(),
-            };
-            words += 1;
-            if lists.foreign.contains(&*word) {
-                foreign += 1;
-                continue;
-            }
-            let flags = vocabulary::flags(&word);
-            let listed = flags == 0 && (lists.synonyms.contains_key(&*word) || lists.spelling.contains_key(&*word));
-            let knows = flags != 0 || listed || word.len() == 1 || word.bytes().any(|byte| byte.is_ascii_digit());
-            known += usize::from(knows);
-            common += usize::from(knows && (flags & vocabulary::COMMON != 0 || flags == 0));
-            small += usize::from(SMALL.contains(&&*word));
-            names += usize::from(!knows && part.starts_with(|c: char| c.is_ascii_uppercase()));
+        for c in text.chars().filter(|c| c.is_alphabetic()) {
+            counts.letters += 1;
+            counts.others += usize::from(!c.is_ascii());
         }
+        let parts = text.split(['-', '\'', '/']).filter(|part| part.chars().any(char::is_alphabetic));
+        parts.for_each(|part| counts.word(part, lists));
     }
+    let Counts { letters, others, words, known, common, small, foreign, names, .. } = counts;
     if others * 10 > letters || foreign > small {
         return false;
     }

@@ -4,8 +4,8 @@
 //! sketch, so that nothing has to be indexed anew, and each tenant has its own, so that the prompts of one can teach
 //! another nothing.
 
-use super::lists::Map;
 use super::token::Token;
+use super::word_map::Map;
 
 /// Two words or phrases as they stand in canonical forms, the lesser first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

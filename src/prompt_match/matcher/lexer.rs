@@ -2,7 +2,7 @@
 
 use unicode_normalization::char::is_combining_mark;
 
-use super::token::{Break, Kind, Piece, Token};
+use super::token::{Break, Kind, Piece, Text, Token};
 
 /// A point behind one of these ends no sentence.
 const ABBREVIATIONS: [&str; 14] =
@@ -17,9 +17,12 @@ const SINGLE_QUOTED: usize = 500;
 /// Takes a prompt apart.
 pub(crate) fn lex(text: &str) -> Vec<Piece> {
     let letters: Vec<char> = text.chars().collect();
-    let mut lexer = Lexer { letters: &letters, at: 0, pieces: Vec::with_capacity(letters.len() / 4 + 4) };
+    let ascii = text.is_ascii().then_some(text);
+    let mut lexer = Lexer { letters: &letters, ascii, at: 0, pieces: Vec::with_capacity(letters.len() / 4 + 4) };
     while lexer.at < letters.len() {
-        lexer.step();
+        if !lexer.plain_word() {
+            lexer.step();
+        }
     }
     lexer.pieces
 }
@@ -39,6 +42,8 @@ fn is_apostrophe(c: char) -> bool {
 
 struct Lexer<'a> {
     letters: &'a [char],
+    /// The same as text, if each letter is a byte of it.
+    ascii: Option<&'a str>,
     at: usize,
     pieces: Vec<Piece>,
 }
@@ -58,11 +63,14 @@ impl Lexer<'_> {
         self.before().is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '{' | '/' | ','))
     }
 
-    fn text(&self, from: usize, to: usize) -> String {
-        self.letters.get(from..to).unwrap_or_default().iter().collect()
+    fn text(&self, from: usize, to: usize) -> Text {
+        match self.ascii {
+            Some(text) => text.get(from..to).unwrap_or_default().into(),
+            None => self.letters.get(from..to).unwrap_or_default().iter().copied().collect(),
+        }
     }
 
-    fn token(&mut self, kind: Kind, text: impl Into<String>) {
+    fn token(&mut self, kind: Kind, text: impl Into<Text>) {
         self.pieces.push(Piece::Token(Token::new(kind, text)));
     }
 
@@ -81,7 +89,9 @@ impl Lexer<'_> {
         let Some(c) = self.peek(0) else { return };
         let next = self.peek(1);
         let digit_next = next.is_some_and(|c| c.is_ascii_digit());
-        if c.is_whitespace() {
+        if c == ' ' && next.is_some_and(|c| c.is_ascii_graphic()) {
+            self.at += 1;
+        } else if c.is_whitespace() {
             self.blank();
         } else if is_apostrophe(c)
             && matches!(next, Some('n' | 'N'))
@@ -101,6 +111,26 @@ impl Lexer<'_> {
         } else {
             self.mark(c, next);
         }
+    }
+
+    /// Letters with nothing behind them that may belong into the same word: most words of most prompts.
+    fn plain_word(&mut self) -> bool {
+        let rest = self.letters.get(self.at..).unwrap_or_default();
+        let length = rest.iter().take_while(|c| c.is_ascii_alphabetic()).count();
+        let ends =
+            length > 0 && matches!(rest.get(length), None | Some(' ' | ',' | ';' | ')' | '(' | '!' | '?' | '\n'));
+        if ends {
+            let text = self.text(self.at, self.at + length);
+            self.token(Kind::Word, text);
+            self.at += length;
+            // The next letter follows at once, mostly.
+            if let (Some(' '), Some(next)) = (rest.get(length), rest.get(length + 1))
+                && next.is_ascii_graphic()
+            {
+                self.at += 1;
+            }
+        }
+        ends
     }
 
     fn blank(&mut self) {

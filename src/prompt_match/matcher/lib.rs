@@ -15,18 +15,22 @@ mod guards;
 mod language;
 mod learned;
 mod lexer;
+mod listed;
 mod lists;
 mod near_miss;
 mod numbers;
 mod request;
 mod segments;
 mod sketch;
+mod small_words;
 #[cfg(test)]
 mod tests;
 mod token;
 mod typo;
 mod verbs;
 mod vocabulary;
+mod word_map;
+mod word_set;
 mod words;
 
 pub use canonical::{CanonicalPrompt, MAX_BYTES, canonical};

@@ -1,13 +1,14 @@
 //! The word lists, each built in and extended by a config, and where each pair is from.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, LazyLock};
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use super::listed::{self, Listed};
+use super::small_words;
 use super::token::{Kind, Token};
 use super::vocabulary;
+use super::word_map::{Map, Set};
 
 /// Raised when the rules change: what was kept under the old ones is not found any more.
 pub(crate) const RULES_VERSION: u64 = 1;
@@ -68,23 +69,6 @@ pub(crate) mod class {
     pub(crate) const WIDE: u32 = 12;
 }
 
-/// The lists are fixed before a prompt is seen, so a stranger's words cannot be made to collide with each other in them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Fast(u64);
-
-impl Hasher for Fast {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64_with_seed(bytes, self.0);
-    }
-}
-
-pub(crate) type Map<V> = HashMap<Box<str>, V, BuildHasherDefault<Fast>>;
-pub(crate) type Set = HashSet<Box<str>, BuildHasherDefault<Fast>>;
-
 /// Words that are replaced by others.
 #[derive(Clone, Debug)]
 pub(crate) struct Phrase {
@@ -114,7 +98,8 @@ pub struct WordLists {
     pub(crate) boosters: Set,
     /// Words whose capitals carry meaning, and whether they do at the beginning of a sentence.
     pub(crate) cased: Arc<Map<bool>>,
-    pub(crate) foreign: Arc<Set>,
+    /// In which of the lists a word is.
+    pub(crate) listed_in: Listed,
     /// A bit for each word of the lists, by its hash: most words are in none, and a slip asks for hundreds.
     listed: Vec<u64>,
     digest: u64,
@@ -209,13 +194,14 @@ impl WordLists {
     }
 
     pub(crate) fn class(&self, word: &str) -> u32 {
-        self.classes.get(word).copied().unwrap_or_default()
+        let may = self.listed_in.may_have(word, listed::CLASS);
+        if may { self.classes.get(word).copied().unwrap_or_default() } else { 0 }
     }
 
     fn index(&mut self) {
         let mut listed = vec![0u64; LISTED_BITS / 64];
-        let words = self.classes.keys().chain(self.spelling.keys()).chain(self.synonyms.keys());
-        for word in words {
+        let all = self.classes.keys().chain(self.spelling.keys()).chain(self.synonyms.keys());
+        for word in all {
             let bit = xxh3_64(word.as_bytes()) as usize % LISTED_BITS;
             if let Some(bits) = listed.get_mut(bit / 64) {
                 *bits |= 1 << (bit % 64);
@@ -229,6 +215,18 @@ impl WordLists {
             }
         }
         self.variants = variants;
+        let mut listed_in = Listed::default();
+        let mut note = |word: &str, list: u8| listed_in.note(word, list);
+        self.classes.keys().for_each(|word| note(word, listed::CLASS));
+        self.spelling.keys().for_each(|word| note(word, listed::SPELLING));
+        self.compounds.keys().for_each(|word| note(word, listed::COMPOUND));
+        self.synonyms.keys().for_each(|word| note(word, listed::SYNONYM));
+        words(FOREIGN).for_each(|word| note(word, listed::FOREIGN));
+        let praise = self.boosters.iter().filter_map(|praise| praise.split(' ').next());
+        praise.for_each(|first| note(first, listed::BOOSTER));
+        small_words::begin_numbers().for_each(|word| note(word, listed::NUMBER));
+        small_words::ENGLISH.into_iter().for_each(|word| note(word, listed::ENGLISH));
+        self.listed_in = listed_in;
     }
 
     /// Whether a word may be in one of the lists: false is certain.
@@ -261,7 +259,7 @@ impl WordLists {
             variants: Map::default(),
             boosters: Set::default(),
             cased: Arc::default(),
-            foreign: Arc::new(words(FOREIGN).map(Box::from).collect()),
+            listed_in: Listed::default(),
             listed: Vec::new(),
             digest: RULES_VERSION,
         };

@@ -1,86 +1,10 @@
 //! Number words become digits.
 
 use super::change::{Change, SameWhy};
-use super::token::{Break, Kind, Piece, Token};
-
-const SMALL: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-const ORDINALS: [&str; 20] = [
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-    "eleventh",
-    "twelfth",
-    "thirteenth",
-    "fourteenth",
-    "fifteenth",
-    "sixteenth",
-    "seventeenth",
-    "eighteenth",
-    "nineteenth",
-    "twentieth",
-];
-
-fn small(word: &str) -> Option<u64> {
-    SMALL.iter().position(|it| *it == word).map(|at| at as u64)
-}
-
-fn tens(word: &str) -> Option<u64> {
-    TENS.iter().position(|it| *it == word).map(|at| (at as u64 + 2) * 10)
-}
-
-/// The number of one word below 100.
-pub(crate) fn below_hundred(word: &str) -> Option<u64> {
-    small(word).or_else(|| tens(word))
-}
-
-pub(crate) fn is_tens(word: &str) -> bool {
-    tens(word).is_some()
-}
-
-pub(crate) fn is_unit(word: &str) -> bool {
-    small(word).is_some_and(|unit| (1..10).contains(&unit))
-}
-
-/// `1st` for "first".
-fn ordinal(word: &str) -> Option<String> {
-    let number = ORDINALS.iter().position(|it| *it == word)? + 1;
-    let ending = match number {
-        1 => "st",
-        2 => "nd",
-        3 => "rd",
-        _ => "th",
-    };
-    Some(format!("{number}{ending}"))
-}
+use super::listed;
+use super::lists::WordLists;
+use super::small_words::{below_hundred, is_unit, ordinal, small, tens};
+use super::token::{Break, Kind, Piece, Token, join};
 
 /// Digits without the commas of thousands. Points are left: `1.000` is one to some and a thousand to others.
 fn digits(text: &str) -> Option<u64> {
@@ -93,33 +17,34 @@ fn digits(text: &str) -> Option<u64> {
 }
 
 /// Replaces number words by digits.
-pub(crate) fn replace(mut pieces: Vec<Piece>, changes: &mut Vec<Change>) -> Vec<Piece> {
-    let mut out = Vec::with_capacity(pieces.len());
+pub(crate) fn replace(mut pieces: Vec<Piece>, lists: &WordLists, changes: &mut Vec<Change>) -> Vec<Piece> {
+    let may_begin = |piece: &Piece| match piece {
+        Piece::Token(token) if token.kind == Kind::Word => lists.listed_in.may_have(&token.text, listed::NUMBER),
+        Piece::Token(token) => token.kind == Kind::Number,
+        Piece::Break(_) => false,
+    };
+    let Some(first) = pieces.iter().position(may_begin) else { return pieces };
+    let mut rest = pieces.split_off(first);
     let mut at = 0;
-    while let Some(piece) = pieces.get(at) {
-        let rest = pieces.get(at..).unwrap_or_default();
-        let before = out.len().checked_sub(1).and_then(|at| word(&out, at)).unwrap_or_default();
-        let found = match piece {
-            Piece::Token(token) if matches!(token.kind, Kind::Word | Kind::Number) => read(rest, before),
-            _ => None,
-        };
+    while let Some(from) = rest.get(at..).filter(|rest| !rest.is_empty()) {
+        let before = pieces.len().checked_sub(1).and_then(|at| word(&pieces, at)).unwrap_or_default();
+        let found = from.first().filter(|piece| may_begin(piece)).and_then(|_| read(from, before));
         match found {
             Some((text, length)) => {
-                let from: Vec<&str> = (at..at + length).filter_map(|at| word(&pieces, at)).collect();
-                let from = from.join(" ");
+                let from = join((0..length).filter_map(|at| word(from, at)));
                 if from != text {
-                    changes.push(Change::new(&from, &text, SameWhy::Number));
+                    changes.push(Change::new(from, &text, SameWhy::Number));
                 }
-                out.push(Piece::Token(Token::new(Kind::Number, text)));
+                pieces.push(Piece::Token(Token::new(Kind::Number, text)));
                 at += length;
             }
             None => {
-                out.extend(pieces.get_mut(at).map(take));
+                pieces.extend(rest.get_mut(at).map(take));
                 at += 1;
             }
         }
     }
-    out
+    pieces
 }
 
 fn take(piece: &mut Piece) -> Piece {

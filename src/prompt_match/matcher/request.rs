@@ -1,12 +1,14 @@
 //! What people write around a prompt to ask for it, at its beginning and at its end.
 
+use super::listed;
 use super::lists::{WordLists, class};
-use super::token::{Break, Kind, Piece, Token};
+use super::token::{Break, Kind, Piece, Token, join};
 use super::verbs;
-use super::words::is_in;
+use super::word_set::WordSet;
 
-const IMAGE: &str = " image picture pic img visual graphic ";
-const DESCRIBES: &str = " beautiful nice good great detailed new single simple realistic clear ";
+const IMAGE: &[&str] = &["image", "picture", "pic", "img", "visual", "graphic"];
+const DESCRIBES: &[&str] =
+    &["beautiful", "nice", "good", "great", "detailed", "new", "single", "simple", "realistic", "clear"];
 
 /// Reads a request from the beginning.
 struct Reader<'a> {
@@ -25,8 +27,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn skip(&mut self, words: &str) -> bool {
-        let found = is_in(words, self.word(0));
+    fn skip(&mut self, words: &[&str]) -> bool {
+        let found = words.contains(&self.word(0));
         self.at += usize::from(found);
         found
     }
@@ -51,8 +53,8 @@ impl<'a> Reader<'a> {
     /// "Hi there, please": whether it was polite. A greeting alone asks for nothing.
     fn greeting(&mut self) -> bool {
         let start = self.at;
-        if self.skip(" hi hello hey greetings ") {
-            self.skip(" there everyone team ");
+        if self.skip(&["hi", "hello", "hey", "greetings"]) {
+            self.skip(&["there", "everyone", "team"]);
             if self.is_break(0).is_none() {
                 // "Hello Kitty".
                 self.at = start;
@@ -63,7 +65,7 @@ impl<'a> Reader<'a> {
     }
 
     fn please(&mut self) -> bool {
-        let polite = self.skip(" please kindly pls plz ");
+        let polite = self.skip(&["please", "kindly", "pls", "plz"]);
         if polite && self.is_break(0).is_some() {
             self.skip_break();
         }
@@ -72,31 +74,31 @@ impl<'a> Reader<'a> {
 
     /// "Can you", "I would like you to", "help me": whether a verb has to follow, or may.
     fn wish(&mut self) -> Option<bool> {
-        if self.skip(" can could would will ") {
-            let you = self.skip(" you u ") || self.skip(" i we ") && self.skip(" get have see ");
+        if self.skip(&["can", "could", "would", "will"]) {
+            let you = self.skip(&["you", "u"]) || self.skip(&["i", "we"]) && self.skip(&["get", "have", "see"]);
             let gets = matches!(self.word(0), "get" | "have" | "see");
             self.please();
-            let help = self.skip(" help ") && self.skip(" me us ");
+            let help = self.skip(&["help"]) && self.skip(&["me", "us"]);
             if help {
-                self.skip(" to ");
+                self.skip(&["to"]);
             }
             return you.then_some(!gets);
         }
         if self.all(&["help", "me"]) || self.all(&["help", "us"]) {
-            self.skip(" to ");
+            self.skip(&["to"]);
             return Some(true);
         }
         if self.all(&["let's"]) || self.all(&["lets"]) || self.all(&["let", "us"]) {
             return Some(true);
         }
-        let asks = if self.skip(" i'd we'd ") {
-            self.skip(" like love want ")
-        } else if self.skip(" i'm ") || self.all(&["i", "am"]) || self.skip(" we're ") {
+        let asks = if self.skip(&["i'd", "we'd"]) {
+            self.skip(&["like", "love", "want"])
+        } else if self.skip(&["i'm"]) || self.all(&["i", "am"]) || self.skip(&["we're"]) {
             self.all(&["looking", "for"])
-        } else if self.skip(" i we ") {
-            let would = self.skip(" would ");
-            self.skip(" really ");
-            would && self.skip(" like love ") || self.skip(" want need require ")
+        } else if self.skip(&["i", "we"]) {
+            let would = self.skip(&["would"]);
+            self.skip(&["really"]);
+            would && self.skip(&["like", "love"]) || self.skip(&["want", "need", "require"])
         } else {
             return None;
         };
@@ -106,8 +108,8 @@ impl<'a> Reader<'a> {
         if self.word(0) == "you" && self.word(1) == "to" {
             self.at += 1;
         }
-        let verb = self.skip(" to ");
-        if verb && self.skip(" see have get ") {
+        let verb = self.skip(&["to"]);
+        if verb && self.skip(&["see", "have", "get"]) {
             return Some(false);
         }
         Some(verb)
@@ -116,13 +118,14 @@ impl<'a> Reader<'a> {
     /// "Image of", "picture that shows", "this image:". Praise may stand before the word.
     fn image(&mut self, asked: bool) -> bool {
         let start = self.at;
-        let this = self.skip(" this following ");
+        let this = self.skip(&["this", "following"]);
         if this {
-            self.skip(" following ");
+            self.skip(&["following"]);
         }
         self.praise();
         let image = self.skip(IMAGE);
-        let of = image && (self.skip(" of showing depicting ") || asked && self.skip(" with where ") || self.shows());
+        let of = image
+            && (self.skip(&["of", "showing", "depicting"]) || asked && self.skip(&["with", "where"]) || self.shows());
         let colon = (image || this) && self.is_break(0) == Some(Break::Colon);
         self.at += usize::from(colon && !of);
         if of || colon {
@@ -136,9 +139,9 @@ impl<'a> Reader<'a> {
     fn described(&mut self) -> bool {
         let colon = (1..=8).find(|ahead| self.is_break(*ahead).is_some());
         let Some(colon) = colon.filter(|ahead| self.is_break(*ahead) == Some(Break::Colon)) else { return false };
-        let says = |list: &str| (0..colon).any(|ahead| is_in(list, self.word(ahead)));
-        let found = says(" description prompt following this text brief request scene ")
-            && (says(IMAGE) || says(" following this "));
+        let says = |list: &[&str]| (0..colon).any(|ahead| list.contains(&self.word(ahead)));
+        let found = says(&["description", "prompt", "following", "this", "text", "brief", "request", "scene"])
+            && (says(IMAGE) || says(&["following", "this"]));
         self.at += if found { colon + 1 } else { 0 };
         found
     }
@@ -154,9 +157,12 @@ impl<'a> Reader<'a> {
 
     /// "High quality", before an image.
     fn praise(&mut self) {
+        let begins = self.lists.listed_in.may_have(self.word(0), listed::BOOSTER);
         for length in 1..=3 {
-            let words: Vec<&str> = (0..length).map(|ahead| self.word(ahead)).collect();
-            if self.lists.boosters.contains(words.join(" ").as_str()) || length == 1 && is_in(DESCRIBES, self.word(0)) {
+            let is_praise = |words| self.lists.boosters.contains(join(words).as_str());
+            if begins && is_praise((0..length).map(|ahead| self.word(ahead)))
+                || length == 1 && DESCRIBES.contains(&self.word(0))
+            {
                 self.at += length;
                 return self.praise();
             }
@@ -202,7 +208,7 @@ impl<'a> Reader<'a> {
         let verb = self.word(0);
         if verbs::is_request(verb) {
             self.at += 1;
-            let me = self.skip(" me us ") | (self.all(&["for", "me"]) || self.all(&["for", "us"]));
+            let me = self.skip(&["me", "us"]) | (self.all(&["for", "me"]) || self.all(&["for", "us"]));
             let asks = asked || me || verbs::asks(verb) || verbs::asks_for_a_thing(verb) && self.thing_is_named();
             // "Make me a picture of", "draw this:".
             if self.described() || self.image(true) || self.thing_follows() && (asks || self.medium()) {
@@ -214,8 +220,8 @@ impl<'a> Reader<'a> {
             return true;
         }
         for length in 1..=2 {
-            let last = is_in(" prompt request task description ", self.word(length - 1));
-            let image = length == 1 || is_in(IMAGE, self.word(0));
+            let last = matches!(self.word(length - 1), "prompt" | "request" | "task" | "description");
+            let image = length == 1 || IMAGE.contains(&self.word(0));
             if last && image && self.is_break(length) == Some(Break::Colon) {
                 self.at += length + 1;
                 return true;
@@ -250,12 +256,17 @@ pub(crate) fn before_end(pieces: &[Piece], asked: bool) -> usize {
         &["pls"],
         &["plz"],
     ];
+    static LAST: WordSet = WordSet::new("please thanks you thx me possible can advance much lot pls plz");
     let mut end = pieces.len();
     loop {
         let before = end;
         while end > 0 && matches!(pieces.get(end - 1), Some(Piece::Break(Break::Comma | Break::Sentence | Break::Line)))
         {
             end -= 1;
+        }
+        let last = end.checked_sub(1).and_then(|last| pieces.get(last));
+        if !matches!(last, Some(Piece::Token(token)) if LAST.has(&token.text)) {
+            return end;
         }
         for words in ENDS {
             let Some(start) = end.checked_sub(words.len()) else { continue };

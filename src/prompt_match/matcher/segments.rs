@@ -5,10 +5,11 @@
 //! light, view, medium): these are sorted, unless two of one kind are there, which may each belong to another thing. The other
 //! are the segments behind the first of a scene where each says for itself where its thing is ("a cat on a mat").
 
+use super::listed;
 use super::lists::{WordLists, class};
-use super::token::{Break, Kind, Piece, Token};
+use super::token::{Break, Kind, Piece, Token, join};
 use super::vocabulary;
-use super::words::is_in;
+use super::word_set::WordSet;
 
 /// One segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,14 @@ pub(crate) fn is_praise(segment: &Segment, lists: &WordLists) -> bool {
     if segment.label || segment.tokens.len() > 12 {
         return false;
     }
+    // Most segments are told by their first word.
+    let begins = |word: &str| word.contains('-') || lists.listed_in.may_have(word, listed::BOOSTER);
+    if let [Token { kind: Kind::Word, text }, ..] = &segment.tokens[..]
+        && !matches!(text.as_str(), "and" | "in")
+        && !begins(text)
+    {
+        return false;
+    }
     let mut words: Vec<&str> = Vec::with_capacity(6);
     for token in &segment.tokens {
         match token.kind {
@@ -72,10 +81,11 @@ fn covers(words: &[&str], lists: &WordLists) -> bool {
         ["and", rest @ ..] | ["in", rest @ ..] if !rest.is_empty() => rest,
         words => words,
     };
-    words.is_empty()
-        || (1..=words.len().min(4)).rev().any(|length| {
+    let Some(first) = words.first() else { return true };
+    lists.listed_in.may_have(first, listed::BOOSTER)
+        && (1..=words.len().min(4)).rev().any(|length| {
             let (first, rest) = words.split_at(length);
-            lists.boosters.contains(first.join(" ").as_str()) && covers(rest, lists)
+            lists.boosters.contains(join(first.iter().copied()).as_str()) && covers(rest, lists)
         })
 }
 
@@ -148,74 +158,85 @@ fn whole_picture(segment: &Segment, lists: &WordLists) -> Option<u32> {
             .then_some(0);
     }
     let second = tokens.get(1).and_then(Token::as_word).unwrap_or_default();
-    if is_in(" viewed shot photographed taken captured ", &first.text) && second == "from" {
+    if second == "from" && matches!(first.text.as_str(), "viewed" | "shot" | "photographed" | "taken" | "captured") {
         // Who is seen from behind has a front, and may be one of two.
-        return matches!(tokens, [_, _, from] if is_in(" above below overhead afar far ", &from.text)).then_some(VIEW);
+        let [_, _, from] = tokens else { return None };
+        return matches!(from.text.as_str(), "above" | "below" | "overhead" | "afar" | "far").then_some(VIEW);
     }
     // One painting among other things is one of them.
     let counted = first.kind == Kind::Number && first.text.bytes().all(|byte| byte.is_ascii_digit());
     if class == 0 || counted {
         return None;
     }
-    let body = if is_in(" in at with under during by against on ", &first.text) { tokens.get(1..)? } else { tokens };
+    let body = if BEFORE_WHOLE.has(&first.text) { tokens.get(1..)? } else { tokens };
     (!body.is_empty() && plain(body, lists)).then_some(class)
 }
+
+/// What may stand before what is said of the whole picture: "in soft light".
+static BEFORE_WHOLE: WordSet = WordSet::new("in at with under during by against on");
 
 /// The line of views in `wide.txt`.
 const VIEW: u32 = 6;
 
 /// Whether there is no relation in it, but for what makes one word of several: "depth of field", "black and white", "top view".
 fn plain(tokens: &[Token], lists: &WordLists) -> bool {
+    static SIDES: WordSet = WordSet::new("top front back side bottom center left right down low high rear off");
     let other = class::RELATION | class::NEGATION | class::PRONOUN;
     tokens.iter().enumerate().all(|(at, token)| {
         lists.class_of(token) & other == 0
             || token.is_word("of") && at > 0
             || token.is_word("and") && at > 0 && lists.class_of(&tokens[at - 1]) & class::COLOR != 0
-            || at + 1 < tokens.len()
-                && is_in(" top front back side bottom center left right down low high rear off ", &token.text)
+            || at + 1 < tokens.len() && SIDES.has(&token.text)
     })
 }
 
 fn begins_with_relation(segment: &Segment, lists: &WordLists) -> bool {
-    let Some(first) = segment.tokens.first() else { return false };
-    let sides = is_in(
-        " left right top bottom front back middle center side corner edge foreground inner outer upper lower ",
-        &first.text,
+    static SIDES: WordSet = WordSet::new(
+        "left right top bottom front back middle center side corner edge foreground inner outer upper lower",
     );
+    let Some(first) = segment.tokens.first() else { return false };
     let class = lists.class_of(first);
-    class & class::RELATION != 0 && !sides || class & class::PRONOUN != 0 || is_verb(&segment.tokens, lists)
+    class & class::RELATION != 0 && !SIDES.has(&first.text)
+        || class & class::PRONOUN != 0
+        || is_verb(&segment.tokens, lists)
 }
 
 /// Whether a segment begins with what its neighbour does: "eats", "holding", "covered in".
 fn is_verb(tokens: &[Token], lists: &WordLists) -> bool {
     /// Participles without -ed: "made of wood".
-    const IRREGULAR: &str = " made built held worn seen shot taken drawn written lit sat stood hung torn broken cut bent bound blown caught \
+    static IRREGULAR: WordSet = WordSet::new(
+        "made built held worn seen shot taken drawn written lit sat stood hung torn broken cut bent bound blown caught \
         dug driven eaten fed flown found frozen grown hidden hit hurt kept known laid led left lost met put read ridden risen sent set shown \
         shut spread spun split stuck sunk swept swollen thrown tied told upset won woven wound wrung been done gone given begun ran run \
-        sits stands lies held sewn sown strewn slung stung struck swung born borne cast chosen clad fallen forgotten fought ";
-    const HOLDING: &str = " holding wearing carrying riding eating drinking playing pulling pushing reading watching using making facing showing \
-        driving throwing catching hugging kissing feeding chasing following leading leaving touching cutting ";
-    const NOUNS: &str = " lighting painting morning evening ceiling building clothing wedding swimming living dining string king ring \
-        wing spring earring drawing rendering engraving etching greeting clearing railing awning paving flooring shopping wrapping packaging ";
+        sits stands lies held sewn sown strewn slung stung struck swung born borne cast chosen clad fallen forgotten fought",
+    );
+    static HOLDING: WordSet = WordSet::new(
+        "holding wearing carrying riding eating drinking playing pulling pushing reading watching using making facing showing \
+        driving throwing catching hugging kissing feeding chasing following leading leaving touching cutting",
+    );
+    static NOUNS: WordSet = WordSet::new(
+        "lighting painting morning evening ceiling building clothing wedding swimming living dining string king ring \
+        wing spring earring drawing rendering engraving etching greeting clearing railing awning paving flooring shopping wrapping packaging",
+    );
+    static BEHIND_DONE: WordSet =
+        WordSet::new("by in with of from on as to around at over under behind beside near into against");
     let Some(word) = tokens.first().and_then(Token::as_word) else { return false };
-    if is_in(IRREGULAR, word) {
+    if IRREGULAR.has(word) {
         return next_relates(tokens, lists);
     }
     let flags = vocabulary::flags(word);
     let verb = |word: &str| vocabulary::flags(word) & vocabulary::VERB != 0;
     let next = tokens.get(1).and_then(Token::as_word);
-    if word.len() < 3 || is_in(NOUNS, word) {
+    if word.len() < 3 || NOUNS.has(word) {
         return false;
     }
     if word.ends_with("ing") {
         // "A sleeping cat", and not "sleeping on a mat", "holding a cup".
-        let quality = flags & vocabulary::MAY_BE_ADJECTIVE != 0 && !is_in(HOLDING, word);
+        let quality = flags & vocabulary::MAY_BE_ADJECTIVE != 0 && !HOLDING.has(word);
         return !quality || next.is_none_or(|next| lists.class(next) & class::RELATION != 0 || next.ends_with("ly"));
     }
     if word.ends_with("ed") {
-        return next.is_none_or(|next| {
-            is_in(" by in with of from on as to around at over under behind beside near into against ", next)
-        });
+        return next.is_none_or(|next| BEHIND_DONE.has(next));
     }
     if verb(word) {
         return flags & vocabulary::NOUN == 0;
@@ -243,11 +264,13 @@ fn next_relates(tokens: &[Token], lists: &WordLists) -> bool {
 
 /// Whether a segment says for itself where its thing is, and leans on no neighbour.
 fn says_where(segment: &Segment, lists: &WordLists) -> bool {
-    const LEANS: &str = " around behind nearby alongside above below beside underneath under inside outside opposite next between after before top bottom front back ";
+    static LEANS: WordSet = WordSet::new(
+        "around behind nearby alongside above below beside underneath under inside outside opposite next between after before top bottom front back",
+    );
     let tokens = &segment.tokens[..];
     let relation =
         tokens.iter().skip(1).any(|token| lists.class_of(token) & class::RELATION != 0 && !token.is_word("and"));
     let pronoun = tokens.iter().any(|token| lists.class_of(token) & class::PRONOUN != 0);
-    let open = tokens.last().is_some_and(|token| is_in(LEANS, &token.text));
+    let open = tokens.last().is_some_and(|token| LEANS.has(&token.text));
     relation && !pronoun && !open && !begins_with_relation(segment, lists)
 }

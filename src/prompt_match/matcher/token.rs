@@ -1,5 +1,10 @@
 //! What a prompt is made of.
 
+use smol_str::SmolStrBuilder;
+
+/// A word, or a text of several. Up to 23 bytes, as almost every word of a prompt has, it takes no memory of its own.
+pub(crate) type Text = smol_str::SmolStr;
+
 /// What a token is. Tokens of different kinds are never equal, whatever their text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
@@ -23,11 +28,11 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
-    pub(crate) text: String,
+    pub(crate) text: Text,
 }
 
 impl Token {
-    pub(crate) fn new(kind: Kind, text: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, text: impl Into<Text>) -> Self {
         Self { kind, text: text.into() }
     }
 
@@ -65,4 +70,28 @@ pub(crate) enum Break {
 pub(crate) enum Piece {
     Token(Token),
     Break(Break),
+}
+
+/// A text in lower case, in a buffer that is used for one text after another.
+pub(crate) fn lower<'a>(text: &str, buffer: &'a mut String) -> &'a str {
+    if text.is_ascii() {
+        buffer.clear();
+        buffer.push_str(text);
+        buffer.make_ascii_lowercase();
+    } else {
+        *buffer = text.to_lowercase();
+    }
+    buffer
+}
+
+/// Words with blanks between them.
+pub(crate) fn join<'a>(words: impl IntoIterator<Item = &'a str>) -> Text {
+    let mut joined = SmolStrBuilder::new();
+    for (at, word) in words.into_iter().enumerate() {
+        if at > 0 {
+            joined.push(' ');
+        }
+        joined.push_str(word);
+    }
+    joined.finish()
 }

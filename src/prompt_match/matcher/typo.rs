@@ -2,7 +2,7 @@
 
 use super::change::DiffersWhy;
 use super::lists::{WordLists, class};
-use super::token::{Kind, Token};
+use super::token::{Kind, Text, Token};
 use super::vocabulary;
 
 /// A shorter word is a slip away from too many others.
@@ -27,7 +27,7 @@ pub(crate) fn slip(
     left: &Token,
     right: &Token,
     qualifies: bool,
-    names: [&[String]; 2],
+    names: [&[Text]; 2],
     lists: &WordLists,
 ) -> Result<Slip, DiffersWhy> {
     if let Some(why) = never(left, lists).or_else(|| never(right, lists)) {
