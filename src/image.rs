@@ -60,6 +60,10 @@ pub struct Picture {
 /// How much of a file's head is looked at first. JPEG files with large metadata need the whole file instead.
 const HEAD: usize = 16 * 1024;
 
+/// A picture that is less than fifteen of so many parts of the buffer that it lies in gets one of its own, so that what is held is no
+/// more than 16/15 of what is counted.
+const KEPT_PARTS: usize = 16;
+
 impl Fault {
     /// The word for log and metric.
     pub fn as_str(self) -> &'static str {
@@ -124,7 +128,9 @@ impl Picture {
     /// keeps all of it. A part that is nearly all stays where it is.
     pub fn without_the_rest_of(mut self, whole: &Bytes) -> Picture {
         let own = |bytes: &mut Bytes| {
-            if whole.as_ptr_range().contains(&bytes.as_ptr()) && bytes.len() < whole.len() / 4 * 3 {
+            if whole.as_ptr_range().contains(&bytes.as_ptr())
+                && bytes.len() < whole.len() / KEPT_PARTS * (KEPT_PARTS - 1)
+            {
                 *bytes = Bytes::copy_from_slice(bytes);
             }
         };
@@ -291,8 +297,9 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_a_part_of_its_reply_keeps_no_more_than_a_third_besides_itself() {
-        let text = Bytes::from(STANDARD.encode_to_string(file(ImageFormat::Png)));
+    fn a_picture_that_is_a_part_of_its_reply_keeps_no_more_than_a_fifteenth_besides_itself() {
+        let long = [file(ImageFormat::Png), vec![0; 4096].into()].concat();
+        let text = Bytes::from(STANDARD.encode_to_string(long));
         let reply = |more: usize| Bytes::from([b"{\"b64_json\": \"", &text[..], &vec![b' '; more]].concat());
         let kept = |whole: &Bytes| {
             let part = whole.slice(14..14 + text.len());
@@ -300,8 +307,8 @@ mod tests {
             assert_eq!(held.base64(), text);
             held.base64().as_ptr() == part.as_ptr()
         };
-        assert!(kept(&reply(0)) && kept(&reply(text.len() / 5)), "most of it is the picture");
-        assert!(!kept(&reply(text.len())) && !kept(&reply(text.len() * 20)));
+        assert!(kept(&reply(0)) && kept(&reply(text.len() / 20)), "nearly all of it is the picture");
+        assert!(!kept(&reply(text.len() / 8)) && !kept(&reply(text.len())) && !kept(&reply(text.len() * 20)));
     }
 
     #[test]

@@ -165,6 +165,11 @@ impl DiskCache {
         put
     }
 
+    /// A picture was left out before it was handed in.
+    pub fn skipped(&self, why: SkipReason) {
+        self.0.shared.counters.skipped(why);
+    }
+
     /// Keeps a picture no more for this; one that is kept for nothing else is removed. Takes effect after what was handed
     /// in before, and is tried again until the disk takes it.
     pub fn remove(&self, kind: RecordKind, key: &[u8], picture: &ContentHash) {

@@ -4,6 +4,7 @@
 //! name of a picture is the SHA-256 of its bytes, which takes milliseconds for a large one and is worked out on a thread
 //! that may be blocked.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,17 +15,45 @@ use crate::cache::disk_tier::{AboutPicture, DiskKey, DiskTier, FromDisk, NOT_WAN
 use crate::calendar::Moment;
 use crate::clock::Clock;
 use crate::config::plan;
-use crate::disk_cache::{ContentHash, DiskCache, OpenError, Record, RecordKind};
+use crate::disk_cache::{ContentHash, DiskCache, OpenError, QUEUE_BYTES, Record, RecordKind, SkipReason};
 use crate::gateway::picture_head::PictureHead;
 
 /// How long the end of the process waits for pictures that are not on disk yet. They are paid for, and only reuse is lost.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// Bytes of pictures that wait to be hashed, each of which holds a task of the pool: as many as wait to be written afterwards.
+const HASHING_BYTES: u64 = QUEUE_BYTES;
 
 /// The disk that the cache has.
 #[derive(Clone)]
 pub struct PictureDisk {
     disk: DiskCache,
     clock: Clock,
+    hashing: Arc<HashingRoom>,
+}
+
+/// Room for pictures that wait to be hashed.
+#[derive(Default)]
+struct HashingRoom(AtomicU64);
+
+/// The room of one of them, given back when it is dropped.
+struct Hashing {
+    room: Arc<HashingRoom>,
+    bytes: u64,
+}
+
+impl HashingRoom {
+    fn take(self: &Arc<HashingRoom>, bytes: u64) -> Option<Hashing> {
+        let more = |held: u64| held.checked_add(bytes).filter(|held| *held <= HASHING_BYTES);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Hashing { room: self.clone(), bytes })
+    }
+}
+
+impl Drop for Hashing {
+    fn drop(&mut self) {
+        self.room.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// Who is told the names of pictures that are gone, once there is somebody.
@@ -60,7 +89,7 @@ impl PictureDisk {
         let (disk, records) = DiskCache::open(&config.dir, config.size, clock.clone(), Arc::new(gone))?;
         let now = clock.now();
         let left = records.iter().filter_map(|record| from_disk(record, now)).collect();
-        Ok((PictureDisk { disk, clock }, left))
+        Ok((PictureDisk { disk, clock, hashing: Arc::default() }, left))
     }
 
     /// How it does.
@@ -79,7 +108,12 @@ impl PictureDisk {
 impl DiskTier for PictureDisk {
     fn keep(&self, picture: ToDisk) {
         let (disk, kept_at) = (self.disk.clone(), self.clock.now());
+        let Some(hashing) = self.hashing.take(picture.generated.picture.encoded.bytes().len() as u64) else {
+            disk.skipped(SkipReason::QueueFull);
+            return;
+        };
         tokio::task::spawn_blocking(move || {
+            let _hashing = hashing;
             let ToDisk { key, generated, about: AboutPicture { hard, place, offer_digest }, ttl, name } = picture;
             let bytes = generated.picture.encoded.bytes().clone();
             let hash = ContentHash::of(&bytes);
@@ -148,4 +182,21 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
     }
     Some(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_bytes_wait_to_be_hashed_than_may_and_what_is_hashed_makes_room() {
+        let room = Arc::<HashingRoom>::default();
+        let half = room.take(HASHING_BYTES / 2);
+        let rest = room.take(HASHING_BYTES / 2);
+        assert!(half.is_some() && rest.is_some());
+        assert!(room.take(1).is_none() && room.take(u64::MAX).is_none());
+        drop(half);
+        assert!(room.take(HASHING_BYTES / 2 + 1).is_none());
+        assert!(room.take(HASHING_BYTES / 2).is_some());
+    }
 }
