@@ -4,6 +4,7 @@
 mod acme; // a vendor that is YAML only, from examples/acme.yaml
 mod app; // a service behind passthrough that answers each byte it should not have seen
 mod bfl; // a provider and its strict sandbox: tasks, costs told once
+mod big_cache; // a gigabyte of pictures on disk and kill -9
 mod blame; // whose fault a vendor's answer is
 mod bodies; // what bodies may take, alone and together
 mod browser; // web pages, turned away or let in
