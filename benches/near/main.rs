@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 mod corpus;
 mod cpu;
+mod month;
 mod recall;
 mod replay;
 
@@ -40,7 +41,8 @@ Usage: cargo bench --bench near [-- OPTIONS]
 Without options: the replay of 50,000 requests, and the cost of a prompt.
 
 Options:
-      --replay             Requests for product pictures, of each of which it is known which picture is meant
+      --replay             Requests for product pictures, of each of which it is known which picture is meant; and the same as
+                           a month of them through the cache
       --requests <N>       How many [default: 50000]
       --seed <N>           Which traffic [default: 16]
       --zipf <S>           The exponent of how often a picture is asked for [default: 0.8]
@@ -115,6 +117,7 @@ fn main() -> ExitCode {
     let mut broken = Vec::new();
     if options.replay {
         broken.extend(replay::print(&options));
+        broken.extend(month::print(&options));
     }
     if !options.corpus.is_empty() {
         corpus::print(&options.corpus);
