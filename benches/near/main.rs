@@ -13,6 +13,9 @@
 //! | the nearest sketch within 16 | 32.5% | 95.7% | 1,430 | 9.2% |
 //! | the nearest sketch within 32 | 71.6% | 69.9% | 24,957 | 70.1% |
 //!
+//! The same requests as a month through the cache itself: 14,945 of 50,000 are not drawn (1,423 exact, 12,327 canonical, 1,195 near),
+//! 15,482 is the most, 0 wrong.
+//!
 //! The last two are no rules of Easel's: they show that this bench can see wrong pictures, and why likeness decides nothing. With
 //! another seed and exponent (`--seed 77 --zipf 1`) 97.4% of what repeats is captured, with `--seed 5 --zipf 0.6` 95.1%: 0 wrong.
 //!
