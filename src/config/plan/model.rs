@@ -32,7 +32,7 @@ pub struct Model {
     pub family: Option<String>,
 }
 
-/// One language model of one provider. It draws nothing.
+/// One model of words of one provider: it writes, or turns texts into vectors. It draws nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TextModel {
     /// The name the vendor knows.

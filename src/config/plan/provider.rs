@@ -44,7 +44,7 @@ pub struct Provider {
     pub download_hosts: Vec<HostRule>,
     /// Models by name.
     pub models: BTreeMap<String, Arc<Model>>,
-    /// Models that write prompts instead of drawing; a provider has the one sort or the other.
+    /// Models of words, which write or turn texts into vectors instead of drawing; a provider has the one sort or the other.
     pub writers: BTreeMap<String, Arc<TextModel>>,
 }
 
