@@ -5,7 +5,6 @@ pub mod cache {
     pub use crate::cache::{Asked, CacheLookup, CacheTiers, Freshness, GeneratedPicture, Kept, Looked, PlacedPicture};
 }
 
-#[cfg(feature = "cli")]
 pub mod calibration {
     pub use crate::calibration::upper_bound;
 }

@@ -79,7 +79,6 @@
 // Floor 0: words that everyone shares.
 mod alert_manager;
 mod calendar;
-#[cfg(feature = "cli")]
 mod calibration;
 mod canonical;
 mod capabilities;
@@ -97,7 +96,6 @@ mod request;
 mod rsa_key;
 mod secret;
 mod signed_links;
-#[cfg(feature = "cli")]
 mod similarity;
 mod spend_window;
 

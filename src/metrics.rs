@@ -91,6 +91,10 @@ pub struct Metrics {
     pub alert_notifications: IntCounterVec,
     /// Verdicts of clients on pictures, by what became of them.
     pub feedback: IntCounterVec,
+    /// Prompts that were to be embedded for the cache, by what came of it.
+    pub cache_embeddings: IntCounterVec,
+    /// Requests that would have been served by an embedding, on routes in shadow mode.
+    pub cache_shadow_hits: IntCounterVec,
     /// Requests that missed kept pictures by one pair of words, by what came of asking about it.
     pub near_misses: IntCounterVec,
     /// What judges outside of Easel said of pictures, or why nothing.
@@ -145,6 +149,16 @@ impl Metrics {
             alert_state,
             alert_notifications,
             feedback: made.counters("feedback_total", "Verdicts of clients on pictures.", &["verdict", "outcome"])?,
+            cache_embeddings: made.counters(
+                "cache_embeddings_total",
+                "Prompts that were to be embedded for the cache, by what came of it.",
+                &["route", "outcome"],
+            )?,
+            cache_shadow_hits: made.counters(
+                "cache_shadow_hits_total",
+                "Requests that a route in shadow mode would have served by an embedding.",
+                &["route"],
+            )?,
             near_misses: made.counters(
                 "near_misses_total",
                 "Near misses of the cache that a judge could be asked about, by what came of it.",

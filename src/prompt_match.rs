@@ -12,12 +12,10 @@ pub use easel_matcher::{
 };
 
 /// A longer text is not embedded. Models take 8,192 tokens, and no token is shorter than a byte.
-#[cfg(feature = "cli")]
 const MOST_EMBEDDED: usize = 8_000;
 
 /// What of a prompt is embedded, the same for the same canonical form; `None` where it is not: in another language the guards
 /// let nothing through that the canonical form does not find.
-#[cfg(feature = "cli")]
 pub fn embedded_text(prompt: &CanonicalPrompt) -> Option<String> {
     let text = prompt.is_english().then(|| prompt.text())?;
     (!text.is_empty() && text.len() <= MOST_EMBEDDED).then_some(text)

@@ -44,6 +44,7 @@ pub fn contents(gateway: &Gateway) -> Value {
         "requests": contents.requests,
         "pictures": contents.pictures,
         "near": {"requests": contents.indexed, "bytes": size.near_index, "refused": contents.not_indexed},
+        "embeddings": {"requests": contents.embedded, "bytes": size.embeddings, "given_up": contents.embeddings_given_up},
         "links": {"bytes": size.links, "limit": bounds.links, "given_up": size.links_given_up},
         "disk": disk(gateway),
         "prompts": {"bytes": size.prompts, "limit": bounds.prompts},

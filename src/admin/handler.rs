@@ -42,12 +42,17 @@ const LONGEST_BODY: Duration = Duration::from_secs(10);
 /// Learned pairs of words: a GET lists them, a POST changes one.
 const EQUIVALENCES: &str = "/admin/cache/equivalences";
 
+/// What routes in shadow mode would have served by embeddings.
+const SHADOW: &str = "/admin/cache/shadow";
+
 const JSON: &str = "application/json";
+/// A line of JSON each.
+const LINES: &str = "application/jsonl";
 const TEXT: &str = "text/plain";
 
 /// What is here, for who asks for something else.
 const HERE: &str = "here: /metrics /healthz /readyz /admin/ledger /admin/cache /admin/explain /admin/cache/purge \
-    /admin/cache/equivalences\n";
+    /admin/cache/equivalences /admin/cache/shadow\n";
 
 /// Serves `/metrics`, `/healthz`, `/readyz` and what is under `/admin/`.
 pub struct Admin {
@@ -100,6 +105,7 @@ impl ServeHttp for Admin {
                 None if path == "/admin/ledger" => self.ledger(request.uri.query().unwrap_or_default()).await,
                 None if path == "/admin/cache" => self.cache().await,
                 None if path == EQUIVALENCES => told(Ok(Ok(equivalences::list(&self.gateway)))),
+                None if path == SHADOW => answer(StatusCode::OK, LINES, &self.gateway.shared.shadow_hits.lines()),
                 None => answer(StatusCode::NOT_FOUND, TEXT, HERE),
             },
             _ => answer(StatusCode::NOT_FOUND, TEXT, HERE),

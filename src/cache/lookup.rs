@@ -9,6 +9,7 @@ use crate::cache::shares::Shareholder;
 use crate::canonical::Canonical;
 use crate::canonical::config_digest::Digest;
 use crate::prompt_match::{LearnedPairs, WordLists};
+use crate::similarity::{Embedding, Similarity};
 
 /// A request, as the cache looks it up.
 #[derive(Clone, Copy)]
@@ -45,6 +46,28 @@ impl Asked<'_> {
         let missing = if self.canonical.seeded() { self.n } else { self.n.max(self.variants) };
         usize::from(missing.saturating_sub(available).div_ceil(self.to_draw(available).max(1)).max(1))
     }
+}
+
+/// The embedding of a request's words, by which requests with others are found.
+#[derive(Clone, Copy)]
+pub struct AskedEmbedding<'a> {
+    /// The embedding.
+    pub embedding: &'a Embedding,
+    /// The hash of what decides which embedding a text has.
+    pub embedder: u64,
+    /// From which likeness on pictures are right.
+    pub threshold: Similarity,
+}
+
+/// A request whose words are alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlikeRequest {
+    /// Its key.
+    pub key: u128,
+    /// Its words.
+    pub prompt: String,
+    /// How alike they are.
+    pub similarity: Similarity,
 }
 
 /// What a picture must be to be served.
@@ -108,6 +131,8 @@ pub struct Found {
     /// Words of this request and what stands for them where the pictures were drawn for other words: `sofa=couch`. They
     /// are the caller's own, so they go into a header only after they were made fit for one.
     pub differences: Vec<String>,
+    /// How alike the words are of those that were found by an embedding, the least alike.
+    pub similarity: Option<Similarity>,
     /// How many different pictures there are for the request, served or not.
     pub available: u8,
 }
@@ -128,15 +153,21 @@ pub enum Tier {
     Canonical,
     /// Its words differ, and every difference is explained.
     Near,
+    /// Its words differ, no guard stops them, and their embeddings are as alike as was certified.
+    Embedding,
 }
 
 impl Tier {
+    /// All of them, the nearest first.
+    pub const ALL: [Tier; 4] = [Tier::Exact, Tier::Canonical, Tier::Near, Tier::Embedding];
+
     /// The word for log, metric, ledger and header.
     pub fn as_str(self) -> &'static str {
         match self {
             Tier::Exact => "exact",
             Tier::Canonical => "canonical",
             Tier::Near => "near",
+            Tier::Embedding => "embedding",
         }
     }
 }
@@ -183,6 +214,10 @@ pub struct CacheContents {
     pub indexed: usize,
     /// Those that found no room among them, since the start.
     pub not_indexed: usize,
+    /// Requests that are found by an embedding.
+    pub embedded: usize,
+    /// Those that gave way to others among them, since the start.
+    pub embeddings_given_up: u64,
     /// How many bytes each tenant and each route holds.
     pub holders: Vec<(Shareholder, u64)>,
 }

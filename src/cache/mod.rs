@@ -16,10 +16,14 @@ use ::bytes::Bytes;
 use crate::canonical::Canonical;
 use crate::config::plan;
 use crate::prompt_match::{NearMiss, WordLists};
+use crate::similarity::Embedding;
 
+pub mod asked_embeddings;
 mod byte_bounded;
 mod cold_pools;
 pub mod disk_tier;
+mod embedding_index;
+mod embedding_neighbours;
 pub mod generated_picture;
 mod link_store;
 pub mod lookup;
@@ -34,14 +38,18 @@ pub mod purge;
 mod rotation;
 pub mod shares;
 
+pub use crate::cache::asked_embeddings::{EmbeddingKey, EmbeddingTurn};
 pub use crate::cache::generated_picture::{GeneratedPicture, PlacedPicture};
 pub use crate::cache::link_store::Linked;
-pub use crate::cache::lookup::{Asked, CacheContents, CacheLookup, ColdPicture, Found, Freshness, Looked, Miss, Tier};
+pub use crate::cache::lookup::{
+    AlikeRequest, Asked, AskedEmbedding, CacheContents, CacheLookup, ColdPicture, Found, Freshness, Looked, Miss, Tier,
+};
 pub use crate::cache::pools::{Kept, Oversized, Purged};
 pub use crate::cache::prompts::{RewriteKey, RewriteTurn};
 pub use crate::cache::purge::PurgeSelector;
 pub use crate::cache::shares::{Shareholder, Shares};
 
+use crate::cache::asked_embeddings::AskedEmbeddings;
 use crate::cache::disk_tier::{AboutPicture, ContentHash, DiskKey, DiskTier, FromDisk, ToDisk};
 use crate::cache::link_store::{HoldOnDisk, LinkStore};
 use crate::cache::picture_tiers::PictureTiers;
@@ -52,6 +60,7 @@ pub struct CacheTiers {
     pictures: PictureTiers,
     links: LinkStore,
     prompts: PromptCache,
+    asked_embeddings: AskedEmbeddings,
     disk: Option<Arc<dyn DiskTier>>,
 }
 
@@ -64,6 +73,8 @@ pub struct CacheSize {
     pub on_disk_alone: u64,
     /// Bytes of what finds requests in other words.
     pub near_index: u64,
+    /// Bytes of embeddings: those of kept requests, and of what was asked lately.
+    pub embeddings: u64,
     /// Bytes of pictures held behind links.
     pub links: u64,
     /// Bytes of rewritten prompts.
@@ -79,6 +90,7 @@ impl CacheTiers {
             pictures: PictureTiers::new(config.memory, disk.clone(), hash_seed),
             links: LinkStore::new(config.links),
             prompts: PromptCache::new(config.prompts),
+            asked_embeddings: AskedEmbeddings::new(config.memory),
             disk,
         }
     }
@@ -109,11 +121,35 @@ impl CacheTiers {
         self.pictures.resize(config.memory, shares);
         self.links.resize(config.links, now);
         self.prompts.resize(config.prompts);
+        self.asked_embeddings.resize(config.memory);
     }
 
     /// Pictures that are right for a request, or those of them that are to be read from disk first.
     pub fn look(&self, asked: &Asked<'_>) -> Looked {
-        self.pictures.look(asked)
+        self.pictures.look(asked, None)
+    }
+
+    /// The same, those included that were drawn for words whose embedding is so alike.
+    pub fn look_by_embedding(&self, asked: &Asked<'_>, by: &AskedEmbedding<'_>) -> Looked {
+        self.pictures.look(asked, Some(by))
+    }
+
+    /// The most alike request whose pictures would be right for this one by their embeddings alone. Nothing is served.
+    pub fn alike(&self, asked: &Asked<'_>, by: &AskedEmbedding<'_>) -> Option<AlikeRequest> {
+        self.pictures.alike(asked, by)
+    }
+
+    /// Makes what is kept of a request be found by the embedding of its words as well.
+    pub fn embed(&self, canonical: &Canonical, embedder: u64, embedding: &Embedding) {
+        self.pictures.embed(canonical, embedder, embedding);
+    }
+
+    /// The embedding of what was asked lately, or the turn to get it. Somebody else's turn is waited for.
+    pub fn asked_embedding<'c>(
+        &'c self,
+        key: &'c EmbeddingKey,
+    ) -> impl Future<Output = Result<Arc<Embedding>, EmbeddingTurn<'c>>> + use<'c> {
+        self.asked_embeddings.get_or_turn(key)
     }
 
     /// What a judge could be asked so that pictures that are there would be right for a request, the nearest first: pairs of words
@@ -191,6 +227,7 @@ impl CacheTiers {
             pictures: self.pictures.bytes(),
             on_disk_alone: self.pictures.cold_bytes(),
             near_index: self.pictures.index_bytes(),
+            embeddings: self.pictures.embedding_bytes() + self.asked_embeddings.bytes(),
             links: self.links.bytes(),
             prompts: self.prompts.bytes(),
             links_given_up: self.links.given_up(),

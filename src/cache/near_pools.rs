@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::cache::asked_embeddings::index_memory;
+use crate::cache::embedding_index::EmbeddingIndex;
 use crate::cache::near_index::{NearIndex, ShardKey};
 use crate::cache::pool_entry::PoolEntry;
 use crate::prompt_match::{self, CanonicalPrompt, Sketch, WordLists};
@@ -11,9 +13,10 @@ use crate::prompt_match::{self, CanonicalPrompt, Sketch, WordLists};
 pub(super) const LISTS: usize = 4;
 
 /// What finds pools in other words.
-#[derive(Default)]
 pub(super) struct NearPools {
     pub(super) index: NearIndex,
+    /// By how alike the words are to a model.
+    pub(super) embeddings: EmbeddingIndex,
     /// The lists that pools are indexed under, the latest last.
     pub(super) lists: RwLock<Vec<KnownLists>>,
     /// The number of the lists that became known last.
@@ -43,13 +46,23 @@ impl Words {
 }
 
 impl NearPools {
+    /// None yet. Pictures may take `memory` bytes.
+    pub(super) fn new(memory: u64) -> NearPools {
+        NearPools {
+            index: NearIndex::default(),
+            embeddings: EmbeddingIndex::new(index_memory(memory)),
+            lists: RwLock::default(),
+            last: AtomicU64::new(0),
+        }
+    }
+
     /// Makes a pool one that can be found in other words, by these lists.
     pub(super) fn add(&self, key: u128, pool: &PoolEntry, lists: &Arc<WordLists>) {
         let number = self.know(lists);
         if pool.indexed_under() == number {
             return;
         }
-        self.remove(key, pool);
+        self.unindex(key, pool);
         let words = Words::of(pool.hard_key(), pool.prompt(), lists, number);
         self.index.add(words.shard, &words.sketch, key);
         pool.index_under(number);
@@ -57,6 +70,12 @@ impl NearPools {
 
     /// Takes out a pool that is there no more.
     pub(super) fn remove(&self, key: u128, pool: &PoolEntry) {
+        self.embeddings.remove(key);
+        self.unindex(key, pool);
+    }
+
+    /// Takes a pool out of where its words are.
+    fn unindex(&self, key: u128, pool: &PoolEntry) {
         let number = pool.index_under(0);
         let known = self.lists.read().unwrap_or_else(PoisonError::into_inner);
         let Some(lists) = known.iter().find(|known| known.number == number).map(|known| known.lists.clone()) else {

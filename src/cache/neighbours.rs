@@ -10,6 +10,7 @@ use crate::cache::near_pools::{NearPools, Words};
 use crate::cache::pool_entry::{PoolEntry, PooledPicture};
 use crate::cache::pools::Pools;
 use crate::prompt_match::{self, CanonicalPrompt, LearnedPairs, NearMiss, Sketch, WordLists};
+use crate::similarity::Similarity;
 
 /// Pools in other words whose words are compared with a request's: the nearest. In 50,000 requests of products the right one
 /// was among the first four wherever there was one (CACHE_QUALITY.md section 2.3).
@@ -28,6 +29,16 @@ pub(super) struct Neighbour {
     pub(super) pool: Arc<PoolEntry>,
     pub(super) tier: Tier,
     pub(super) differences: Vec<String>,
+    /// How alike its words are to a model, where that is why.
+    pub(super) similarity: Option<Similarity>,
+}
+
+impl Neighbour {
+    /// The ids of its pictures that may be served.
+    pub(super) fn ids(&self, asked: &Asked<'_>) -> Vec<Arc<str>> {
+        let good = self.pool.good(&asked.freshness).unwrap_or_default();
+        good.into_iter().map(|pooled| pooled.generated.id.clone()).collect()
+    }
 }
 
 /// A pool that the index proposes, and its words.
@@ -76,7 +87,8 @@ impl Finder<'_> {
             let Some(proposed) = self.proposed(key, &words.sketch, words.shard, asked) else { continue };
             let Proposed { pool, words: theirs, ids } = proposed;
             if theirs.canonical_bytes() == words.canonical.canonical_bytes() {
-                let neighbour = Neighbour { key, pool, tier: Tier::Canonical, differences: Vec::new() };
+                let (tier, differences) = (Tier::Canonical, Vec::new());
+                let neighbour = Neighbour { key, pool, tier, differences, similarity: None };
                 if add(neighbour, ids) {
                     return found;
                 }
@@ -91,7 +103,7 @@ impl Finder<'_> {
             if comparison.is_same_picture() {
                 let told = comparison.differences.iter();
                 let differences = told.map(|difference| format!("{}={}", difference.left, difference.right)).collect();
-                if add(Neighbour { key, pool, tier: Tier::Near, differences }, ids) {
+                if add(Neighbour { key, pool, tier: Tier::Near, differences, similarity: None }, ids) {
                     return found;
                 }
             }

@@ -3,17 +3,22 @@
 //!
 //! Pools are kept by the exact request, so that the commonest look is one in a table. Only when that pool has too few
 //! pictures, and the route wants it, are the words looked at: the index proposes pools of the same hard key, and
-//! `prompt_match` decides of each whether its pictures are right. With a seed a picture is right for its own place alone,
+//! `prompt_match` decides of each whether its pictures are right; so does an embedding, which proposes others. With a seed a picture is right for its own place alone,
 //! and in the same words: another word draws another picture from the same seed.
 
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use ::bytes::Bytes;
 
+use crate::cache::asked_embeddings::index_memory;
 use crate::cache::disk_tier::{AboutPicture, ContentHash, DiskKey, DiskTier, FromDisk, NOT_WANTED, ToDisk};
+use crate::cache::embedding_index::EmbeddingShard;
 use crate::cache::generated_picture::PlacedPicture;
-use crate::cache::lookup::{Asked, CacheContents, CacheLookup, ColdPicture, Found, Looked, Miss, Tier};
+use crate::cache::lookup::{
+    AlikeRequest, Asked, AskedEmbedding, CacheContents, CacheLookup, ColdPicture, Found, Looked, Miss, Tier,
+};
 use crate::cache::near_pools::NearPools;
 use crate::cache::neighbours::{Finder, Neighbour};
 use crate::cache::pool_entry::{PoolEntry, PooledPicture};
@@ -23,6 +28,7 @@ use crate::cache::rotation::Rotation;
 use crate::cache::shares::Shares;
 use crate::canonical::Canonical;
 use crate::prompt_match::{NearMiss, WordLists};
+use crate::similarity::Embedding;
 
 /// Pictures, and the ways to find them.
 pub(super) struct PictureTiers {
@@ -46,7 +52,7 @@ struct Right<'p> {
 impl PictureTiers {
     /// No pictures yet, and at most `memory` bytes in it.
     pub(super) fn new(memory: u64, disk: Option<Arc<dyn DiskTier>>, hash_seed: u64) -> PictureTiers {
-        let near = Arc::new(NearPools::default());
+        let near = Arc::new(NearPools::new(memory));
         let told = near.clone();
         PictureTiers {
             pools: Pools::new(memory, move |key, entry| told.remove(key, entry)),
@@ -69,8 +75,26 @@ impl PictureTiers {
         }
     }
 
-    /// Pictures that are right for a request.
-    pub(super) fn look(&self, asked: &Asked<'_>) -> Looked {
+    /// The most alike request whose pictures would be right for one if embeddings counted.
+    pub(super) fn alike(&self, asked: &Asked<'_>, by: &AskedEmbedding<'_>) -> Option<AlikeRequest> {
+        let lists = asked.near.filter(|_| !asked.canonical.seeded())?;
+        self.finder().by_embedding(asked, lists, by, HashSet::new(), 1).into_iter().find_map(|found| {
+            let (prompt, similarity) = (found.pool.prompt().to_owned(), found.similarity?);
+            Some(AlikeRequest { key: found.key, prompt, similarity })
+        })
+    }
+
+    /// Makes what is kept of a request be found by the embedding of its words. Nothing is kept of one that has no pictures.
+    pub(super) fn embed(&self, canonical: &Canonical, embedder: u64, embedding: &Embedding) {
+        let there = self.pools.peek(canonical.key()).filter(|pool| pool.canonical() == canonical.bytes());
+        if !canonical.seeded() && there.is_some() {
+            let shard = EmbeddingShard::of(canonical.hard_key(), embedder, embedding);
+            self.near.embeddings.add(shard, embedding, canonical.key());
+        }
+    }
+
+    /// Pictures that are right for a request, those included that were drawn for words that are alike `by` an embedding.
+    pub(super) fn look(&self, asked: &Asked<'_>, by: Option<&AskedEmbedding<'_>>) -> Looked {
         let canonical = asked.canonical;
         let own = self.pools.get(canonical);
         let good = own.as_ref().map_err(|miss| *miss).and_then(|pool| self.finder().good(canonical.key(), pool, asked));
@@ -93,8 +117,17 @@ impl PictureTiers {
         let wanted = usize::from(asked.n.max(asked.variants));
         let neighbours = match asked.near {
             Some(lists) if right.len() < wanted => {
-                let there = right.iter().map(|right| right.pooled.generated.id.clone()).collect();
-                self.finder().neighbours(asked, lists, there, wanted)
+                let there: HashSet<Arc<str>> = right.iter().map(|right| right.pooled.generated.id.clone()).collect();
+                let mut found = self.finder().neighbours(asked, lists, there.clone(), wanted);
+                if let Some(by) = by {
+                    let there = there.into_iter().chain(found.iter().flat_map(|found| found.ids(asked))).collect();
+                    let more = self.finder().by_embedding(asked, lists, by, there, wanted);
+                    // By their words alone they are nearer.
+                    let is_new = |more: &Neighbour| found.iter().all(|found| found.key != more.key);
+                    let more: Vec<Neighbour> = more.into_iter().filter(is_new).collect();
+                    found.extend(more);
+                }
+                found
             }
             _ => Vec::new(),
         };
@@ -136,7 +169,9 @@ impl PictureTiers {
         let placed =
             |(place, right): (u8, &Right<'_>)| PlacedPicture { place, generated: right.pooled.generated.clone() };
         let pictures = (0..).zip(&chosen).map(placed).collect();
-        let found = Found { pictures, tiers: chosen.iter().map(|right| right.tier).collect(), differences, available };
+        let similarity = neighbours.iter().filter(served).filter_map(|neighbour| neighbour.similarity).min();
+        let tiers = chosen.iter().map(|right| right.tier).collect();
+        let found = Found { pictures, tiers, differences, similarity, available };
         self.touch(asked, &chosen);
         Looked::Found(if to_draw == 0 { CacheLookup::Hit(found) } else { CacheLookup::Part(found) })
     }
@@ -197,6 +232,10 @@ impl PictureTiers {
         near: Option<&Arc<WordLists>>,
         drawn_for: Option<u64>,
     ) -> Result<(), Oversized> {
+        if self.pools.peek(kept.canonical.key()).is_some_and(|pool| pool.canonical() != kept.canonical.bytes()) {
+            // Another request's hash is the same, and its embedding is not that of these words.
+            self.near.embeddings.remove(kept.canonical.key());
+        }
         let (pool, result) = self.pools.insert(kept, self.rotation.next_turn());
         let Some(pool) = pool else { return result };
         if let Some(caller) = drawn_for {
@@ -273,6 +312,8 @@ impl PictureTiers {
             pictures,
             indexed: self.near.index.len(),
             not_indexed: self.near.index.refused(),
+            embedded: self.near.embeddings.len(),
+            embeddings_given_up: self.near.embeddings.given_up(),
             holders: self.pools.shares.all(),
         }
     }
@@ -292,8 +333,14 @@ impl PictureTiers {
         self.near.index.bytes() as u64
     }
 
+    /// Bytes of embeddings of what is kept.
+    pub(super) fn embedding_bytes(&self) -> u64 {
+        self.near.embeddings.bytes()
+    }
+
     /// Changes the bounds; evicts at once where they shrink.
     pub(super) fn resize(&self, memory: u64, shares: Shares) {
+        self.near.embeddings.resize(index_memory(memory));
         self.pools.resize(memory);
         for holder in self.pools.shares.resize(shares) {
             self.pools.give_way(&holder, None);
@@ -321,7 +368,8 @@ fn of_places(right: &[Right<'_>], asked: &Asked<'_>, miss: Miss) -> Looked {
         |right: &Right<'_>| PlacedPicture { place: right.pooled.place, generated: right.pooled.generated.clone() };
     let pictures: Vec<PlacedPicture> = own.iter().map(placed).collect();
     let (found, available) = (pictures.len(), u8::try_from(pictures.len()).unwrap_or(u8::MAX));
-    let all = Found { pictures, tiers: vec![Tier::Exact; found], differences: Vec::new(), available };
+    let tiers = vec![Tier::Exact; found];
+    let all = Found { pictures, tiers, differences: Vec::new(), similarity: None, available };
     Looked::Found(match found {
         0 => CacheLookup::Miss(miss),
         all_wanted if all_wanted == usize::from(asked.n) => CacheLookup::Hit(all),

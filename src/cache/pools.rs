@@ -146,7 +146,7 @@ impl Pools {
     }
 
     /// What is there, in memory or on disk, without counting it as asked for.
-    fn peek(&self, key: u128) -> Option<Arc<PoolEntry>> {
+    pub(super) fn peek(&self, key: u128) -> Option<Arc<PoolEntry>> {
         self.table.entries.peek(&key).or_else(|| self.cold.get(key))
     }
 

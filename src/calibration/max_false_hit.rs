@@ -7,12 +7,16 @@ use std::fmt;
 pub struct MaxFalseHit(u32);
 
 impl MaxFalseHit {
+    /// One of a hundred.
+    pub const DEFAULT: MaxFalseHit = MaxFalseHit(10_000);
+
     /// A share of so many parts per million; `None` where it is nothing or all.
     pub fn from_ppm(ppm: u32) -> Option<MaxFalseHit> {
         (1..1_000_000).contains(&ppm).then_some(MaxFalseHit(ppm))
     }
 
     /// In parts per million.
+    #[cfg(feature = "cli")]
     pub fn ppm(self) -> u32 {
         self.0
     }

@@ -6,9 +6,11 @@
 //! config's loader reckons that again before it lets a threshold serve, and `easel calibrate` finds one ([`choose`]).
 
 mod max_false_hit;
+#[cfg(feature = "cli")]
 mod threshold;
 mod upper_bound;
 
 pub use crate::calibration::max_false_hit::{MaxFalseHit, bound_percent};
+#[cfg(feature = "cli")]
 pub use crate::calibration::threshold::{Certified, CurveRow, LabelledPair, NotCertified, choose, curve};
-pub use crate::calibration::upper_bound::upper_bound;
+pub use crate::calibration::upper_bound::{different_needed, upper_bound};

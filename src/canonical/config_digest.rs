@@ -53,6 +53,8 @@ pub fn route_digest(route: &Route) -> Digest {
         cache: _,
         // Which other requests a picture is right for, not what it is.
         learn: _,
+        // Where pictures are looked for. Those that were found by other rules mean what they meant.
+        near_embedding: _,
     } = route;
     let mut sum = Hasher::default();
     sum.all(prompt.meaning());

@@ -17,6 +17,7 @@ mod hedge;
 mod learn;
 mod model;
 mod money;
+mod near;
 mod price;
 mod provider;
 mod quality;
@@ -33,13 +34,14 @@ pub(super) use hedge::Hedge;
 pub(super) use learn::Learn;
 pub(super) use model::{Capabilities, Edit, EditBounds, Model, SizeRules, SizeWord, Sizes, Via};
 pub(super) use money::{Billing, Budget, Budgets, Charged, Charges, Per, VolumeTier};
+pub(super) use near::{CertifiedThreshold, Near, NearEmbedding, NearWord};
 pub(super) use price::{Addons, Estimate, PerSecond, Price, PriceMapping, PriceRow, Round, TokensPerMillion};
 pub(super) use provider::{Breaker, Concurrency, Entra, EntraApplication, Provider, RetryBudget, Shares};
 pub(super) use quality::{
     Brand, Judge, KeepRejected, OnJudgeError, QualityGate, QualityPool, QualityThresholds, RouteQuality,
 };
 pub(super) use route::{
-    Attempts, Deadline, DeadlineThen, Defaults, Enrich, Limit, LimitedOffer, Match, Near, Offer, OnDeadline, Prompt,
+    Attempts, Deadline, DeadlineThen, Defaults, Enrich, Limit, LimitedOffer, Match, Offer, OnDeadline, Prompt,
     Refusals, Route, RouteCache, RouteCacheOn, SizeTolerance,
 };
 pub(super) use scalar::{

@@ -18,6 +18,7 @@ mod hosts;
 mod learn;
 mod model;
 mod money;
+mod near;
 mod provider;
 mod quality;
 mod route;
@@ -39,6 +40,7 @@ pub use hedge::{Hedge, HedgeAfter};
 pub use hosts::{HostRule, NoHost};
 pub use learn::Learn;
 pub use money::{Billing, Budget};
+pub use near::NearEmbedding;
 pub use quality::{
     Brand, CheckSet, KeepRejected, OnJudgeError, OutsideJudge, QualityCheck, QualityGate, QualityPool,
     QualityThresholds,

@@ -25,6 +25,7 @@ mod azure;
 mod capabilities;
 mod dialect;
 mod google;
+mod near;
 mod prices;
 mod prompt;
 mod providers;

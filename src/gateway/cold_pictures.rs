@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::cache::{Asked, CacheLookup, GeneratedPicture, Linked, Looked, Miss};
+use crate::cache::{Asked, AskedEmbedding, CacheLookup, GeneratedPicture, Linked, Looked, Miss};
 use crate::disk_cache::ContentHash;
 use crate::gateway::shared::Shared;
 
@@ -13,10 +13,14 @@ use crate::gateway::shared::Shared;
 const COLD_LOOKS: usize = 3;
 
 impl Shared {
-    /// Pictures that are right for a request. Waits only for those that are on disk alone.
-    pub async fn look_up(&self, asked: &Asked<'_>) -> CacheLookup {
+    /// Pictures that are right for a request, those included that are found `by` an embedding. Waits only for those that are on disk alone.
+    pub async fn look_up(&self, asked: &Asked<'_>, by: Option<&AskedEmbedding<'_>>) -> CacheLookup {
         for _ in 0..COLD_LOOKS {
-            let cold = match self.cache.look(asked) {
+            let looked = match by {
+                Some(by) => self.cache.look_by_embedding(asked, by),
+                None => self.cache.look(asked),
+            };
+            let cold = match looked {
                 Looked::Found(lookup) => return lookup,
                 Looked::Cold(cold) => cold,
             };

@@ -51,6 +51,7 @@ impl KeptAnswer {
             route: Some(self.route.clone()),
             cache: CacheUse::Replayed,
             near: Vec::new(),
+            similarity: None,
             idempotency: Some(KeyUse::Replayed),
             cost: Usd::ZERO,
             attempts: 0,

@@ -19,6 +19,7 @@ use crate::gateway::outcome::Outcome;
 use crate::gateway::picture_disk::{OnGone, PictureDisk};
 use crate::gateway::serve_request::ServeRequest;
 use crate::gateway::snapshot::Snapshot;
+use crate::gateway::words_embedding::RequestEmbedding;
 use crate::request::ImageRequest;
 use crate::routing;
 use crate::secret::Secret;
@@ -37,6 +38,7 @@ pub mod config_watcher;
 mod detached_task;
 pub mod dispatch_loop;
 pub mod durable_ledger;
+pub mod embed_words;
 pub mod enrich;
 mod equivalence_record;
 pub mod explain;
@@ -62,6 +64,7 @@ pub mod routed_request;
 pub mod savings;
 mod scrape;
 mod serve_request;
+pub mod shadow_hits;
 pub mod shared;
 pub mod single_flight;
 pub mod snapshot;
@@ -69,6 +72,7 @@ mod start_and_replace_errors;
 #[cfg(test)]
 mod tests;
 pub mod text_call;
+pub mod words_embedding;
 
 pub use crate::gateway::caller::Caller;
 pub use crate::gateway::gateway_request::{CacheWish, GatewayRequest};
@@ -283,6 +287,7 @@ impl Gateway {
             wish: if route.cache.is_none() { CacheWish::Skip } else { cache },
             learned: route.learn.as_ref().map(|_| self.shared.equivalences.approved(&caller.tenant)),
             reuse,
+            embedding: RequestEmbedding::default(),
             remember: cache != CacheWish::Skip,
             id,
             max_usd,

@@ -11,6 +11,7 @@ use crate::idempotency::KeyUse;
 use crate::money::Usd;
 use crate::quality::PictureQuality;
 use crate::request::ResponseFormat;
+use crate::similarity::Similarity;
 
 /// How the cache took part. The word goes to log, metric and `x-easel-cache`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +74,8 @@ pub struct Outcome {
     pub cache: CacheUse,
     /// The caller's words that differ from those that delivered pictures were drawn for, as `sofa=couch`.
     pub near: Vec<String>,
+    /// How alike the words are of delivered pictures that were found by an embedding, the least alike.
+    pub similarity: Option<Similarity>,
     /// How its idempotency key took part, if it has one and was neither refused nor wrong before that counted.
     pub idempotency: Option<KeyUse>,
     /// What this request paid, and what is set aside for a hedge or a hedged call that is still under way; a follower and a
@@ -102,6 +105,7 @@ impl Outcome {
             route: None,
             cache: CacheUse::Bypass,
             near: Vec::new(),
+            similarity: None,
             idempotency: None,
             cost: Usd::ZERO,
             attempts: 0,

@@ -15,6 +15,7 @@ use crate::gateway::call_rates::most_pictures;
 use crate::gateway::caller::Caller;
 use crate::gateway::shared::Shared;
 use crate::gateway::snapshot::Snapshot;
+use crate::gateway::words_embedding::WordsEmbedding;
 use crate::ledger::entry::Owner;
 use crate::money::Usd;
 use crate::request::ImageRequest;
@@ -41,6 +42,8 @@ pub struct RoutedRequest {
     pub request: Arc<ImageRequest>,
     /// Where finished pictures are kept; `None` keeps nothing.
     pub keep: Option<Canonical>,
+    /// The embedding of its words, by which they are found as well.
+    pub embedding: Option<WordsEmbedding>,
     /// Who gets them, as the cache tells callers apart.
     pub drawn_for: u64,
     /// The prompt, where it is not the caller's own any more.

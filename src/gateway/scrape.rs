@@ -71,6 +71,8 @@ impl Gateway {
         scrape.count("cache_bytes", "Bytes of pictures kept for reuse.", gauge(size.pictures))?;
         let help = "Bytes of what finds kept pictures in other words.";
         scrape.count("cache_near_index_bytes", help, gauge(size.near_index))?;
+        let help = "Bytes of embeddings by which kept pictures are found.";
+        scrape.count("cache_embedding_bytes", help, gauge(size.embeddings))?;
         scrape.count("link_bytes", "Bytes of pictures held behind links.", gauge(size.links))?;
         let help = "Bytes of rewritten prompts kept for reuse.";
         scrape.count("prompt_cache_bytes", help, gauge(size.prompts))?;

@@ -18,6 +18,7 @@ use crate::dispatch;
 use crate::gateway::caller::Caller;
 use crate::gateway::detached_task::Detached;
 use crate::gateway::dispatch_loop;
+use crate::gateway::embed_words::{self, EmbedWords};
 use crate::gateway::enrich::{self, RewriteCacheScope};
 use crate::gateway::gateway_request::CacheWish;
 use crate::gateway::learn_equivalences::MissedRequest;
@@ -28,6 +29,7 @@ use crate::gateway::savings::Saving;
 use crate::gateway::shared::Shared;
 use crate::gateway::single_flight::{Flight, FlightKey, FlightLeader, FlightRole, Flights, Progress};
 use crate::gateway::snapshot::Snapshot;
+use crate::gateway::words_embedding::RequestEmbedding;
 use crate::money::Usd;
 use crate::prompt_match::{self, LearnedPairs};
 use crate::request::{ImageRequest, ResponseFormat};
@@ -49,6 +51,8 @@ pub struct ServeRequest {
     pub wish: CacheWish,
     /// How pictures are reused for it, where they are.
     pub reuse: Option<RouteCache>,
+    /// What is known of the embedding of its words.
+    pub embedding: RequestEmbedding,
     /// Pairs of words that mean the same to its tenant, where the route learns them.
     pub learned: Option<Arc<LearnedPairs>>,
     /// Its own id.
@@ -71,7 +75,7 @@ pub struct ServeRequest {
 
 impl ServeRequest {
     /// Serves the request to its end.
-    pub async fn run(self) -> Outcome {
+    pub async fn run(mut self) -> Outcome {
         loop {
             let looked = self.look_up().await;
             let available = looked.available();
@@ -104,8 +108,11 @@ impl ServeRequest {
     }
 
     /// Looks the request up in the cache, where caller and route wish that, and counts the look-up.
-    async fn look_up(&self) -> CacheLookup {
-        let looked = self.cached().await;
+    async fn look_up(&mut self) -> CacheLookup {
+        let mut looked = self.cached().await;
+        if !matches!(looked, CacheLookup::Hit(_)) && self.embed().await {
+            looked = self.cached().await;
+        }
         let route = self.matched.route.name.as_str();
         self.shared.metrics.cache_requests.with_label_values(&[route, self.word(&looked)]).inc();
         looked
@@ -136,7 +143,27 @@ impl ServeRequest {
     /// What is there, where the route reuses it like this.
     async fn cached_as(&self, reuse: &RouteCache) -> CacheLookup {
         let offer_digest = self.offer_digests();
-        self.shared.look_up(&self.asked(reuse, &offer_digest)).await
+        let near = self.matched.route.near_embedding.as_ref().filter(|near| !near.shadow);
+        let by = near.and_then(|near| Some(self.embedding.words.as_ref()?.asked(near)));
+        self.shared.look_up(&self.asked(reuse, &offer_digest), by.as_ref()).await
+    }
+
+    /// Asks for the embedding of its words, once, where the route finds pictures by that; whether some may be found now.
+    async fn embed(&mut self) -> bool {
+        let (near, reuse) = match (&self.matched.route.near_embedding, self.reuse) {
+            (Some(near), Some(reuse)) if self.looks() && !self.canonical.seeded() => (near.clone(), reuse),
+            _ => return false,
+        };
+        if std::mem::replace(&mut self.embedding.tried, true) {
+            return false;
+        }
+        let words = EmbedWords { spec: self.routed(&[]), near: near.clone() };
+        self.embedding = words.run(self.canonical.prompt()).await;
+        if let Some(words) = self.embedding.words.as_ref().filter(|_| near.shadow) {
+            let offer_digest = self.offer_digests();
+            embed_words::tell_shadow(&self.routed(&[]), &self.asked(&reuse, &offer_digest), &near, words);
+        }
+        self.embedding.words.is_some() && !near.shadow
     }
 
     /// How each offer draws now.
@@ -221,9 +248,10 @@ impl ServeRequest {
         }
         self.learn_from_miss();
         let near = have.as_ref().map(|found| found.differences.clone()).unwrap_or_default();
+        let similarity = have.as_ref().and_then(|found| found.similarity);
         let pictures = have.map(|found| found.pictures).unwrap_or_default();
         let late = timeout_at(self.deadline, self.drawing(lead, pictures)).await.is_err();
-        Outcome { near, ..self.outcome(flight.progress(), used, late) }
+        Outcome { near, similarity, ..self.outcome(flight.progress(), used, late) }
     }
 
     /// Leaves it to be asked about later what kept pictures it missed by one pair of words.
@@ -290,10 +318,11 @@ impl ServeRequest {
             priority: self.priority,
             caps: Caps::of(&self.matched.route, self.caller.client.as_deref(), self.max_usd),
             request: self.request.clone(),
+            embedding: self.embedding.words.clone(),
             keep: (self.wish != CacheWish::Skip && self.reuse.is_some()).then(|| self.canonical.clone()),
             drawn_for: caller_hash(&self.caller, &self.request),
             revised_prompt: None,
-            spent: Usd::ZERO,
+            spent: self.embedding.promised,
             open,
             deadline: self.deadline,
             deadline_after: self.deadline_after,
@@ -302,14 +331,15 @@ impl ServeRequest {
 
     fn hit(&self, found: Found) -> Outcome {
         self.save(&found);
-        let Found { pictures, tiers: _, differences, available: _ } = &found;
+        let Found { pictures, tiers: _, differences, similarity, available: _ } = &found;
         let progress = Progress { pictures: pictures.clone(), ..Progress::default() };
-        Outcome { near: differences.clone(), ..self.outcome(progress, CacheUse::Hit(found.tier()), false) }
+        let (near, similarity) = (differences.clone(), *similarity);
+        Outcome { near, similarity, ..self.outcome(progress, CacheUse::Hit(found.tier()), false) }
     }
 
     /// Writes down what was not paid for these pictures, by the tier that had them.
     fn save(&self, found: &Found) {
-        for tier in [Tier::Exact, Tier::Canonical, Tier::Near] {
+        for tier in Tier::ALL {
             let of_tier = found.pictures.iter().zip(&found.tiers).filter(|(_, from)| **from == tier);
             let (pictures, usd) = of_tier.fold((0, Usd::ZERO), |(pictures, usd), (placed, _)| {
                 (pictures + 1, usd.saturating_add(placed.generated.usd))
@@ -338,13 +368,15 @@ impl ServeRequest {
             log::warn!("route {}: {}: {detail}", self.matched.route.name, error.code());
         }
         let led = cache != CacheUse::Joined;
+        let drawn = if led { progress.cost.saturating_add(progress.hedging) } else { Usd::ZERO };
         Outcome {
             version: self.snapshot.version,
             route: Some(self.matched.route.name.clone()),
             cache,
             near: Vec::new(),
+            similarity: None,
             idempotency: None,
-            cost: if led { progress.cost.saturating_add(progress.hedging) } else { Usd::ZERO },
+            cost: self.embedding.cost.saturating_add(drawn),
             attempts: if led { progress.attempts } else { 0 },
             calls: if led { progress.calls } else { Vec::new() },
             skipped: progress.skipped,

@@ -20,6 +20,7 @@ use crate::gateway::outside_judge::OutsideJudges;
 use crate::gateway::picture_disk::PictureDisk;
 use crate::gateway::quality_pool::QualityWorkers;
 use crate::gateway::rejected_files::RejectedFiles;
+use crate::gateway::shadow_hits::ShadowHits;
 use crate::gateway::single_flight::Flights;
 use crate::gateway::start_and_replace_errors::StartError;
 use crate::hedge_budget::{HEDGE_WINDOW, HedgeBudgets};
@@ -58,6 +59,8 @@ pub struct Shared {
     pub service_times: Arc<ServiceTimes>,
     /// Pairs of words that mean the same to a tenant.
     pub equivalences: EquivalenceRecord,
+    /// What routes in shadow mode would have served.
+    pub shadow_hits: ShadowHits,
     /// Requests with an idempotency key.
     pub idempotency: IdempotencyBook,
     /// What Prometheus scrapes.
@@ -126,6 +129,7 @@ impl Shared {
             metrics,
             durable_ledger,
             equivalences,
+            shadow_hits: ShadowHits::default(),
             idempotency,
             ledger,
             rate_limiter: RateLimiter::default(),

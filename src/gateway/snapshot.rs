@@ -171,6 +171,7 @@ providers:
     models:
       flux: {price: 0.002, max_n: 4, sizes: [512x512], options: {guidance: 3}}
       other: {price: 0.003}
+  texts: {kind: openai_text, api_key: k, models: {small: {price: {tokens_per_million: {text_in: 1}}}}}
   claude:
     kind: anthropic
     base_url: https://claude.example/v1/
@@ -256,6 +257,8 @@ routes:
             ("max: 3", "max: 4, per_offer: 1"),
             ("max_usd_per_image: 0.1", "max_usd_per_image: 0.2, budget: {usd: 9, per: day}"),
             ("ttl: 30d", "ttl: 1h"),
+            ("ttl: 30d", "ttl: 30d, near: verified"),
+            ("ttl: 30d", "ttl: 30d, near: {embedding: texts/small, shadow: true, threshold: 0.9}"),
             ("models: [m]", "models: [m, m2]"),
             ("offers: [home/flux]", "offers: [home/flux, home/other]"),
             (

@@ -11,6 +11,8 @@ pub const ROUTE: HeaderName = HeaderName::from_static("x-easel-route");
 pub const CACHE: HeaderName = HeaderName::from_static("x-easel-cache");
 /// Words of the request that differ from those that the pictures were drawn for.
 pub const NEAR: HeaderName = HeaderName::from_static("x-easel-near");
+/// How alike the words are of pictures that were found by an embedding.
+pub const SIMILARITY: HeaderName = HeaderName::from_static("x-easel-similarity");
 /// How the request's idempotency key took part.
 pub const IDEMPOTENCY: HeaderName = HeaderName::from_static("x-easel-idempotency");
 /// What the request cost, in dollars.

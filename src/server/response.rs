@@ -171,6 +171,9 @@ pub fn explain(outcome: &Outcome, headers: &mut Vec<(HeaderName, String)>) {
         let differences = outcome.near.iter().map(|words| easel_headers::name(words));
         headers.push((easel_headers::NEAR, easel_headers::list(differences)));
     }
+    if let Some(similarity) = outcome.similarity {
+        headers.push((easel_headers::SIMILARITY, similarity.to_string()));
+    }
     if let Some(key_use) = outcome.idempotency {
         headers.push((easel_headers::IDEMPOTENCY, key_use.as_str().to_owned()));
     }
@@ -323,6 +326,7 @@ mod tests {
             route: Some("r".into()),
             cache: CacheUse::Miss,
             near: Vec::new(),
+            similarity: None,
             idempotency: None,
             cost: "0.009".parse().unwrap(),
             attempts: 2,

@@ -49,6 +49,7 @@ mod logs; // logs nobody reads, output nobody waits for
 mod manifest; // Cargo.toml keeps its promises
 mod meaning; // what a changed config makes of kept pictures
 mod money; // invoice and ledger
+mod near_embedding; // pictures found by embeddings: calibrated, certified, served, and in shadow mode
 mod odd_sizes; // pictures that are not as they were asked for
 mod outside_judge; // who is asked about pictures outside, and what becomes of them
 mod packages; // what people install: manual, completions, the service and its config

@@ -16,6 +16,7 @@ use crate::money::Usd;
 use crate::request::ImageRequest;
 
 mod disk;
+mod embedding;
 mod near;
 mod purge;
 mod variants;
@@ -60,7 +61,7 @@ fn insert(
 
 /// What a look comes to where nothing is on disk.
 fn found(cache: &PictureTiers, asked: &Asked<'_>) -> CacheLookup {
-    match cache.look(asked) {
+    match cache.look(asked, None) {
         Looked::Found(lookup) => lookup,
         Looked::Cold(_) => panic!("nothing is on disk"),
     }

@@ -18,6 +18,7 @@ mod hosts;
 mod learn;
 mod models;
 mod money;
+mod near;
 mod offers;
 mod poll;
 mod price_formulas;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::check::checker::Checker;
 use crate::config::check::strategy;
-use crate::config::check::text_models::{self, draws_nothing};
+use crate::config::check::text_models::{self, OPENAI_TEXT, draws_nothing};
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{Model, Offer, Provider, TextModel};
@@ -100,6 +100,21 @@ impl KnownOffers<'_> {
             checker.report(at, what, "add `text_out` to its `tokens_per_million`; 0 where it is free".to_owned());
         }
         Some((provider, writer))
+    }
+
+    /// The provider and the model that embeds, which `provider/model` names.
+    pub(super) fn embedder(
+        &self,
+        checker: &mut Checker<'_>,
+        name: &str,
+        at: NodePath<'_>,
+    ) -> Option<(&Arc<Provider>, &Arc<TextModel>)> {
+        let (provider, model) = self.named(checker, name, at)?;
+        if provider.kind != OPENAI_TEXT {
+            let what = format!("{} embeds nothing: its provider is of kind {}", at.shown(), provider.kind);
+            checker.report(at, what, format!("name a model of a provider of kind {OPENAI_TEXT}"));
+        }
+        Some((provider, provider.writers.get(model)?))
     }
 
     /// The provider that `provider/model` names, and its model's name, which is written among its models. The first

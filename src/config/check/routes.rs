@@ -7,10 +7,12 @@ use std::time::Duration;
 use crate::capabilities::SizeTolerance;
 use crate::config::check::checker::Checker;
 use crate::config::check::offers::{KnownOffers, offers};
-use crate::config::check::{hedge, learn, money, prompt, quality, strategy};
+use crate::config::check::{hedge, learn, money, near, prompt, quality, strategy};
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::{Defaults, MOST_VARIANTS, ModelPattern, OnDeadline, Provider, Route, RouteCache};
+use crate::config::plan::{
+    Defaults, MOST_VARIANTS, ModelPattern, NearEmbedding, OnDeadline, Provider, Route, RouteCache,
+};
 use crate::config::provider_kind::ProviderKind;
 
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -128,7 +130,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
     let (deadline, on_deadline) = deadline(checker, written_deadline.as_ref(), at.key("deadline"));
     let limit = at.key("price");
     let (max_failures, max_failures_per_offer, backoff) = self::attempts(checker, attempts, at.key("attempts"));
-    let cache = cache(checker, written_cache.as_ref(), at.key("cache"));
+    let (cache, near_embedding) = cache(checker, written_cache.as_ref(), at.key("cache"), known).unzip();
     let learn = match written_cache {
         Some(file::RouteCache::On(on)) => {
             let near = cache.is_some_and(|cache| cache.near);
@@ -164,6 +166,7 @@ fn route(checker: &mut Checker<'_>, route: &file::Route, at: NodePath<'_>, known
         strict: strict.unwrap_or(false),
         cache,
         learn,
+        near_embedding: near_embedding.flatten(),
     }
 }
 
@@ -251,7 +254,12 @@ fn size_tolerance(
     SizeTolerance { tolerance_ppm, strict: strictest || strict.unwrap_or(false) }
 }
 
-fn cache(checker: &mut Checker<'_>, written: Option<&file::RouteCache>, at: NodePath<'_>) -> Option<RouteCache> {
+fn cache(
+    checker: &mut Checker<'_>,
+    written: Option<&file::RouteCache>,
+    at: NodePath<'_>,
+    known: &KnownOffers<'_>,
+) -> Option<(RouteCache, Option<Arc<NearEmbedding>>)> {
     let none = file::RouteCacheOn::default();
     let written = match written {
         Some(file::RouteCache::Switch(false)) => return None,
@@ -265,11 +273,13 @@ fn cache(checker: &mut Checker<'_>, written: Option<&file::RouteCache>, at: Node
         checker.report(at.key("variants"), what, None);
         drawn = MOST_VARIANTS;
     }
-    Some(RouteCache {
+    let (near, near_embedding) = near::near(checker, near.as_ref(), at.key("near"), known);
+    let cache = RouteCache {
         ttl: checker.some_time(at.key("ttl"), ttl.as_ref(), CACHE_TTL),
-        near: matches!(near, Some(file::Near::Verified)),
+        near,
         variants: drawn,
         edits: edits.unwrap_or(false),
         share_ppm: checker.share(at.key("share"), share.as_ref()),
-    })
+    };
+    Some((cache, near_embedding))
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::config::file::hedge::Hedge;
 use crate::config::file::learn::Learn;
 use crate::config::file::money::Budgets;
+use crate::config::file::near::Near;
 use crate::config::file::quality::RouteQuality;
 use crate::config::file::scalar::{Delivery, Dollars, FileFormat, Percent, Pixels, Quality, Time};
 use crate::config::file::strategy::{AskWhen, Strategy};
@@ -228,14 +229,4 @@ pub(in crate::config) struct RouteCacheOn {
     pub(in crate::config) edits: Option<bool>,
     /// The most of `cache.memory` that the route's pictures may take. Default: all.
     pub(in crate::config) share: Option<Percent>,
-}
-
-/// Which other words may mean the same picture.
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Near {
-    /// None: the same characters alone.
-    Off,
-    /// Those in which every difference is explained.
-    Verified,
 }

@@ -8,6 +8,7 @@ use crate::config::plan::hedge::Hedge;
 use crate::config::plan::learn::Learn;
 use crate::config::plan::model::{Model, TextModel};
 use crate::config::plan::money::Budget;
+use crate::config::plan::near::NearEmbedding;
 use crate::config::plan::provider::Provider;
 use crate::config::plan::quality::QualityGate;
 use crate::config::plan::strategy::{AskWhen, Strategy};
@@ -62,6 +63,8 @@ pub struct Route {
     pub cache: Option<RouteCache>,
     /// Who is asked whether two words mean the same; `None` is nobody.
     pub learn: Option<Learn>,
+    /// How pictures are found by embeddings as well; `None` where they are not.
+    pub near_embedding: Option<Arc<NearEmbedding>>,
 }
 
 /// A model name a route answers to.

@@ -35,7 +35,7 @@ fn what_is_wrong_with_a_route_is_told() {
         (
             "",
             "    cache: {near: verify}\n",
-            &["expected `off`, `verified`, found `verify` | the words here are: off, verified"],
+            &["expected `off`, `verified` or a mapping, found `verify` | the words here are: off, verified"],
         ),
         (
             "",

@@ -12,6 +12,7 @@ use crate::gateway::dispatch_loop::hedging::HedgeOutcome;
 use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
 use crate::gateway::outcome::{CallRecord, MOST_CALL_RECORDS};
 use crate::gateway::routed_request::RoutedRequest;
+use crate::gateway::words_embedding::WordsEmbedding;
 
 impl DispatchLoop {
     /// Takes in what a call brought.
@@ -123,6 +124,9 @@ impl DispatchLoop {
         let drawn_for = (reuse.variants > 1).then_some(self.spec.drawn_for);
         if let Err(oversized) = shared.cache.keep(&kept, near, drawn_for) {
             log::warn!("not all pictures of route {} are kept: {oversized}", matched.route.name);
+        }
+        if let Some(WordsEmbedding { embedding, embedder }) = &self.spec.embedding {
+            shared.cache.embed(canonical, *embedder, embedding);
         }
     }
 }

@@ -27,6 +27,7 @@ const SKIPPED: &[(&str, &str)] = &[
     ("kill -HUP \"$(pidof easel)\"", "would reach an Easel that no test has started"),
     ("easel serve --config easel.yaml >", "serves until it is stopped"),
     ("EASEL_LOG=debug easel serve", "serves until it is stopped"),
+    ("easel calibrate --pairs", "reads labels that a person has written; the tests in near_embedding.rs run it"),
 ];
 
 /// Stands before the real programs: what runs until it is stopped is checked or ended at once, and curl fails with
