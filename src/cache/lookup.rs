@@ -8,7 +8,7 @@ use crate::cache::generated_picture::PlacedPicture;
 use crate::cache::shares::Shareholder;
 use crate::canonical::Canonical;
 use crate::canonical::config_digest::Digest;
-use crate::prompt_match::{LearnedPairs, WordLists};
+use crate::prompt_match::{LearnedPairs, NearMiss, WordLists};
 use crate::similarity::{Embedding, Similarity};
 
 /// A request, as the cache looks it up.
@@ -79,6 +79,15 @@ pub struct Freshness<'a> {
     pub now: Instant,
     /// How the offer of this name draws now (`canonical::rules::offer_digest`). The pictures of an offer that is gone are good.
     pub offer_digest: &'a (dyn Fn(&str) -> Option<Digest> + Sync),
+}
+
+/// Kept pictures that a request missed by one pair of words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissedPool {
+    /// The pair.
+    pub near_miss: NearMiss,
+    /// The prompt that they were drawn for.
+    pub prompt: String,
 }
 
 /// What a look comes to.

@@ -15,7 +15,7 @@ use ::bytes::Bytes;
 
 use crate::canonical::Canonical;
 use crate::config::plan;
-use crate::prompt_match::{NearMiss, WordLists};
+use crate::prompt_match::WordLists;
 use crate::similarity::Embedding;
 
 pub mod asked_embeddings;
@@ -42,7 +42,8 @@ pub use crate::cache::asked_embeddings::{EmbeddingKey, EmbeddingTurn};
 pub use crate::cache::generated_picture::{GeneratedPicture, PlacedPicture};
 pub use crate::cache::link_store::Linked;
 pub use crate::cache::lookup::{
-    AlikeRequest, Asked, AskedEmbedding, CacheContents, CacheLookup, ColdPicture, Found, Freshness, Looked, Miss, Tier,
+    AlikeRequest, Asked, AskedEmbedding, CacheContents, CacheLookup, ColdPicture, Found, Freshness, Looked, Miss,
+    MissedPool, Tier,
 };
 pub use crate::cache::pools::{Kept, Oversized, Purged};
 pub use crate::cache::prompts::{RewriteKey, RewriteTurn};
@@ -154,7 +155,7 @@ impl CacheTiers {
 
     /// What a judge could be asked so that pictures that are there would be right for a request, the nearest first: pairs of words
     /// in which alone it differs from what they were drawn for.
-    pub fn near_misses(&self, asked: &Asked<'_>) -> Vec<NearMiss> {
+    pub fn near_misses(&self, asked: &Asked<'_>) -> Vec<MissedPool> {
         self.pictures.near_misses(asked)
     }
 

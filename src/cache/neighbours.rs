@@ -4,12 +4,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::cache::lookup::{Asked, Miss, Tier};
+use crate::cache::lookup::{Asked, Miss, MissedPool, Tier};
 use crate::cache::near_index::ShardKey;
 use crate::cache::near_pools::{NearPools, Words};
 use crate::cache::pool_entry::{PoolEntry, PooledPicture};
 use crate::cache::pools::Pools;
-use crate::prompt_match::{self, CanonicalPrompt, LearnedPairs, NearMiss, Sketch, WordLists};
+use crate::prompt_match::{self, CanonicalPrompt, LearnedPairs, Sketch, WordLists};
 use crate::similarity::Similarity;
 
 /// Pools in other words whose words are compared with a request's: the nearest. In 50,000 requests of products the right one
@@ -112,7 +112,7 @@ impl Finder<'_> {
     }
 
     /// What a judge could be asked so that pictures that are there would be right for a request, the nearest first.
-    pub(super) fn near_misses(&self, asked: &Asked<'_>, lists: &WordLists) -> Vec<NearMiss> {
+    pub(super) fn near_misses(&self, asked: &Asked<'_>, lists: &WordLists) -> Vec<MissedPool> {
         let canonical = asked.canonical;
         let Some(number) = self.near.number(lists) else { return Vec::new() };
         let words = Words::of(canonical.hard_key(), canonical.prompt(), lists, number);
@@ -120,7 +120,9 @@ impl Finder<'_> {
         let nearest = self.near.index.nearest(words.shard, &words.sketch, CANDIDATES).into_iter();
         let missed = nearest.filter_map(|(key, sketch)| {
             let proposed = self.proposed(key, &sketch, words.shard, asked)?;
-            prompt_match::near_miss(&words.canonical, &proposed.words, lists, asked.learned.unwrap_or(&none))
+            let learned = asked.learned.unwrap_or(&none);
+            let near_miss = prompt_match::near_miss(&words.canonical, &proposed.words, lists, learned)?;
+            Some(MissedPool { near_miss, prompt: proposed.pool.prompt().to_owned() })
         });
         missed.collect()
     }

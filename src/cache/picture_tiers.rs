@@ -17,7 +17,7 @@ use crate::cache::disk_tier::{AboutPicture, ContentHash, DiskKey, DiskTier, From
 use crate::cache::embedding_index::EmbeddingShard;
 use crate::cache::generated_picture::PlacedPicture;
 use crate::cache::lookup::{
-    AlikeRequest, Asked, AskedEmbedding, CacheContents, CacheLookup, ColdPicture, Found, Looked, Miss, Tier,
+    AlikeRequest, Asked, AskedEmbedding, CacheContents, CacheLookup, ColdPicture, Found, Looked, Miss, MissedPool, Tier,
 };
 use crate::cache::near_pools::NearPools;
 use crate::cache::neighbours::{Finder, Neighbour};
@@ -27,7 +27,7 @@ use crate::cache::purge::PurgeSelector;
 use crate::cache::rotation::Rotation;
 use crate::cache::shares::Shares;
 use crate::canonical::Canonical;
-use crate::prompt_match::{NearMiss, WordLists};
+use crate::prompt_match::WordLists;
 use crate::similarity::Embedding;
 
 /// Pictures, and the ways to find them.
@@ -68,7 +68,7 @@ impl PictureTiers {
     }
 
     /// What a judge could be asked so that pictures that are there would be right for a request, the nearest first.
-    pub(super) fn near_misses(&self, asked: &Asked<'_>) -> Vec<NearMiss> {
+    pub(super) fn near_misses(&self, asked: &Asked<'_>) -> Vec<MissedPool> {
         match asked.near {
             Some(lists) if !asked.canonical.seeded() => self.finder().near_misses(asked, lists),
             _ => Vec::new(),

@@ -31,7 +31,7 @@ pub(super) use call_rate::CallRate;
 pub(super) use client::{Client, Clients, Keys, Priority, Rate};
 pub(super) use dialect::{CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub(super) use hedge::Hedge;
-pub(super) use learn::Learn;
+pub(super) use learn::{EquivalenceJudge, Learn};
 pub(super) use model::{Capabilities, Edit, EditBounds, Model, SizeRules, SizeWord, Sizes, Via};
 pub(super) use money::{Billing, Budget, Budgets, Charged, Charges, Per, VolumeTier};
 pub(super) use near::{CertifiedThreshold, Near, NearEmbedding, NearWord};

@@ -38,7 +38,7 @@ pub use client::{Client, Priority, Rate};
 pub use dialect::{AskAt, CostUnit, Dialect, EditAs, Poll, SizeFormat};
 pub use hedge::{Hedge, HedgeAfter};
 pub use hosts::{HostRule, NoHost};
-pub use learn::Learn;
+pub use learn::{EquivalenceJudge, Learn};
 pub use money::{Billing, Budget};
 pub use near::NearEmbedding;
 pub use quality::{

@@ -10,18 +10,20 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::cache::{Asked, Freshness};
+use crate::cache::{Asked, Freshness, MissedPool};
 use crate::canonical::Canonical;
-use crate::config::plan::{Learn, Priority, RouteCache};
+use crate::config::plan::{EquivalenceJudge, Learn, NearEmbedding, Priority, Provider, RouteCache, TextModel};
 use crate::equivalences::NotAsked;
 use crate::gateway::caller::Caller;
 use crate::gateway::shared::Shared;
 use crate::gateway::snapshot::Snapshot;
 use crate::gateway::text_call::{LONGEST_CHAT, NoTextCall, TextCall};
 use crate::ledger::entry::{Owner, Purpose};
-use crate::prompt_match::NearMiss;
-use crate::provider::{ChatReply, ChatRequest, text};
+use crate::prompt_match::{self, NearMiss};
+use crate::provider::openai_text::{EmbedRequest, embed, read_embeddings};
+use crate::provider::{ChatRequest, text};
 use crate::routing::RouteMatch;
+use crate::similarity::Embedding;
 
 /// The longest answer in tokens. It has one word; a model that thinks counts what it thinks as well.
 const ANSWER_TOKENS: u32 = 1024;
@@ -107,8 +109,8 @@ impl MissedRequest {
     }
 
     async fn ask_about_all(&self, learn: &Learn) {
-        for near_miss in self.near_misses() {
-            let outcome = self.ask_about(&near_miss, learn).await;
+        for missed in self.near_misses() {
+            let outcome = self.ask_about(&missed, learn).await;
             let (route, word) = (&self.matched.route.name, outcome.as_str());
             self.shared.equivalences.count(route, word);
             if let NearMissOutcome::NoCall(NoTextCall::Failed(failure)) = &outcome {
@@ -118,7 +120,7 @@ impl MissedRequest {
     }
 
     /// What it missed by one pair of words.
-    fn near_misses(&self) -> Vec<NearMiss> {
+    fn near_misses(&self) -> Vec<MissedPool> {
         let learned = self.shared.equivalences.approved(&self.caller.tenant);
         let offer_digest = |offer: &str| self.snapshot.offer_digest_by_name(self.matched.index, offer);
         self.shared.cache.near_misses(&Asked {
@@ -133,17 +135,21 @@ impl MissedRequest {
         })
     }
 
-    async fn ask_about(&self, near_miss: &NearMiss, learn: &Learn) -> NearMissOutcome {
+    async fn ask_about(&self, missed: &MissedPool, learn: &Learn) -> NearMissOutcome {
         let (record, route) = (&self.shared.equivalences, self.matched.route.name.as_str());
-        let question = match record.ask(&self.caller.tenant, &near_miss.pair) {
+        let question = match record.ask(&self.caller.tenant, &missed.near_miss.pair) {
             Ok(question) => question,
             Err(why) => return NearMissOutcome::NotAsked(why),
         };
         if !record.take_question(route, learn, now()) {
             return NearMissOutcome::OverRate;
         }
-        let told = match self.call(near_miss, learn).await {
-            Ok(reply) => reply.text.ok().and_then(|text| verdict(&text)),
+        let told = match &learn.judge {
+            EquivalenceJudge::Chat { provider, model } => self.asked(&missed.near_miss, (provider, model), learn).await,
+            EquivalenceJudge::Embedding(near) => self.alike(&missed.prompt, near, learn).await,
+        };
+        let told = match told {
+            Ok(told) => told,
             // All it may cost is what is left of the day.
             Err(NoTextCall::OverPrice) => return NearMissOutcome::OverDay,
             Err(why) => return NearMissOutcome::NoCall(why),
@@ -153,36 +159,69 @@ impl MissedRequest {
         if same { NearMissOutcome::Approved } else { NearMissOutcome::Refused }
     }
 
-    /// Puts the question.
-    async fn call(&self, near_miss: &NearMiss, learn: &Learn) -> Result<ChatReply, NoTextCall> {
-        let (shared, route) = (&self.shared, &self.matched.route);
-        let Learn { provider, judge, .. } = learn;
+    /// What a model that writes says; `None` where that is no answer.
+    async fn asked(
+        &self,
+        near_miss: &NearMiss,
+        (provider, model): (&Arc<Provider>, &Arc<TextModel>),
+        learn: &Learn,
+    ) -> Result<Option<bool>, NoTextCall> {
         let user = json!({"words": near_miss.pair.words(), "fragments": near_miss.around}).to_string();
         let (account, max_tokens) = (&provider.account, ANSWER_TOKENS);
-        let wish = ChatRequest { account, model: judge, system: SYSTEM, user: &user, max_tokens };
+        let wish = ChatRequest { account, model, system: SYSTEM, user: &user, max_tokens };
         let call = text::chat(provider.kind, &wish).map_err(NoTextCall::Failed)?;
-        let text_call = TextCall {
+        let longest = self.snapshot.plan.server.limits.response_body.min(LONGEST_CHAT);
+        let text_call = self.text_call((provider, model), learn, longest);
+        let answered =
+            text_call.run(&call, wish.most_tokens(), |reply| text::read_chat(provider.kind, &wish, reply)).await;
+        self.shared.equivalences.paid(&self.matched.route.name, answered.promised, now());
+        Ok(answered.told?.text.ok().and_then(|text| verdict(&text)))
+    }
+
+    /// Whether this prompt and the kept one are as alike as was certified; `None` where what came says nothing.
+    async fn alike(&self, kept: &str, near: &NearEmbedding, learn: &Learn) -> Result<Option<bool>, NoTextCall> {
+        let lists = &self.snapshot.word_lists;
+        let text = |prompt: &str| prompt_match::embedded_text(&prompt_match::canonical(prompt, lists));
+        let (Some(asked), Some(kept)) = (text(self.canonical.prompt()), text(kept)) else { return Ok(None) };
+        let NearEmbedding { provider, model, .. } = near;
+        let wish = EmbedRequest { account: &provider.account, model, inputs: &[&asked, &kept] };
+        let call = embed(&wish).map_err(NoTextCall::Failed)?;
+        let text_call = self.text_call((provider, model), learn, wish.longest_reply());
+        let answered = text_call.run(&call, 0, |reply| read_embeddings(&wish, reply)).await;
+        self.shared.equivalences.paid(&self.matched.route.name, answered.promised, now());
+        let vectors = answered.told?.vectors;
+        let embeddings: Vec<Embedding> = vectors.iter().filter_map(|vector| Embedding::new(vector)).collect();
+        let [asked, kept] = &embeddings[..] else { return Ok(None) };
+        let certified = near.dimensions.is_some_and(|certified| usize::from(certified) == asked.dimensions());
+        Ok(asked.similarity(kept).filter(|_| certified).map(|similarity| similarity >= near.threshold))
+    }
+
+    /// A call to the judge, within what is left of the route's day.
+    fn text_call<'a>(
+        &'a self,
+        (provider, model): (&'a Arc<Provider>, &'a TextModel),
+        learn: &Learn,
+        longest_reply: usize,
+    ) -> TextCall<'a> {
+        let (shared, route) = (&self.shared, &self.matched.route);
+        TextCall {
             shared,
             request_id: self.id.clone(),
             owner: Owner {
                 tenant: self.caller.tenant.clone(),
                 route: route.name.as_str().into(),
                 provider: provider.name.as_str().into(),
-                model: judge.name.as_str().into(),
+                model: model.name.as_str().into(),
             },
             purpose: Purpose::Compare,
             budgets: [self.caller.budgets(), &route.budgets, &provider.budgets],
             provider,
-            model: judge,
+            model,
             priority: Priority::Batch,
             deadline: Instant::now() + learn.timeout.min(provider.timeout),
             most: Some(shared.equivalences.money_left(&route.name, learn, now())),
-            longest_reply: self.snapshot.plan.server.limits.response_body.min(LONGEST_CHAT),
-        };
-        let answered =
-            text_call.run(&call, wish.most_tokens(), |reply| text::read_chat(provider.kind, &wish, reply)).await;
-        shared.equivalences.paid(&route.name, answered.promised, now());
-        answered.told
+            longest_reply,
+        }
     }
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::check::checker::Checker;
+use crate::config::check::near;
 use crate::config::check::offers::KnownOffers;
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::Learn;
+use crate::config::plan::{EquivalenceJudge, Learn};
 use crate::money::Usd;
 
 /// An answer has a word, but a model that thinks before it, or runs on a laptop, takes its time, and nobody waits for it.
@@ -35,7 +36,8 @@ pub(super) fn learn(
     }
     let judge_at = at.key("judge");
     let found = match judge {
-        Some(name) => known.writer(checker, name, judge_at),
+        Some(file::EquivalenceJudge::Model(name)) => chat(checker, name, judge_at, known),
+        Some(file::EquivalenceJudge::Embedding(written)) => embedding(checker, written, judge_at, known),
         None if judge_at.is_bad() => None,
         None => {
             checker.report(judge_at, "`learn` names nobody to ask", "add `judge: provider/model`".to_owned());
@@ -46,16 +48,42 @@ pub(super) fn learn(
     let per_minute = checker.count(at.key("per_minute"), *per_minute, 1, PER_MINUTE.get());
     let ttl = checker.some_time(at.key("ttl"), ttl.as_ref(), TTL);
     let timeout = checker.some_time(at.key("timeout"), timeout.as_ref(), TIMEOUT);
-    let (provider, judge) = found?;
+    let (judge, name) = found?;
     Some(Learn {
-        provider: Arc::clone(provider),
-        judge: Arc::clone(judge),
-        name: format!("{}/{}", provider.name, judge.name).into(),
+        judge,
+        name,
         max_usd_per_day: usd?,
         per_minute: NonZeroU32::new(per_minute).unwrap_or(PER_MINUTE),
         ttl,
         timeout,
     })
+}
+
+fn chat(
+    checker: &mut Checker<'_>,
+    name: &str,
+    at: NodePath<'_>,
+    known: &KnownOffers<'_>,
+) -> Option<(EquivalenceJudge, Arc<str>)> {
+    let (provider, model) = known.writer(checker, name, at)?;
+    let name = format!("{}/{}", provider.name, model.name).into();
+    Some((EquivalenceJudge::Chat { provider: Arc::clone(provider), model: Arc::clone(model) }, name))
+}
+
+/// What was certified is reckoned again, as for embeddings that serve by themselves.
+fn embedding(
+    checker: &mut Checker<'_>,
+    written: &file::NearEmbedding,
+    at: NodePath<'_>,
+    known: &KnownOffers<'_>,
+) -> Option<(EquivalenceJudge, Arc<str>)> {
+    for key in ["shadow", "threshold", "timeout"].into_iter().filter(|key| at.key(key).is_given()) {
+        let what = format!("`{key}` means nothing to a judge, who works off the request's path");
+        checker.report(at.key(key), what, "delete it".to_owned());
+    }
+    let near = near::embedding(checker, written, at, known)?;
+    let name = near.name.as_str().into();
+    Some((EquivalenceJudge::Embedding(near), name))
 }
 
 fn max_usd(checker: &mut Checker<'_>, written: Option<&file::Dollars>, at: NodePath<'_>) -> Option<Usd> {

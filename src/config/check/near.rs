@@ -28,7 +28,8 @@ pub(super) fn near(
     }
 }
 
-fn embedding(
+/// An embedding whose threshold was certified, or that serves nothing.
+pub(super) fn embedding(
     checker: &mut Checker<'_>,
     written: &file::NearEmbedding,
     at: NodePath<'_>,

@@ -209,7 +209,7 @@ pub(in crate::config) enum RouteCache {
     /// On or off.
     Switch(bool),
     /// On, with conditions.
-    On(RouteCacheOn),
+    On(Box<RouteCacheOn>),
 }
 
 /// Reuse of pictures, with conditions.

@@ -91,6 +91,18 @@ fn a_route_that_learns_says_who_is_asked_and_what_that_may_cost() {
     );
     assert!(near("{judge: a/m, max_usd_per_day: 1}")[0].contains("draws pictures"), "a painter is no judge");
     assert!(near("{judge: words/vectors, max_usd_per_day: 1}")[0].contains("text_out"), "nor is a model of embeddings");
+    let certified = |more: &str, hits: u32| {
+        near(&format!(
+            "{{judge: {{embedding: words/vectors, certified: {{threshold: 0.95, negatives: 400, false_hits: {hits}, dimensions: 256}}{more}}}, max_usd_per_day: 1}}"
+        ))
+    };
+    assert!(certified("", 2)[0].starts_with("2 wrong of 400 may be "), "two of four hundred are too many for 1%");
+    assert_eq!(
+        certified(", shadow: true", 0),
+        ["`shadow` means nothing to a judge, who works off the request's path | delete it"]
+    );
+    let uncertified = near("{judge: {embedding: words/vectors}, max_usd_per_day: 1}");
+    assert!(uncertified[0].contains("easel calibrate"), "{uncertified:?}");
     let off = problems_alone(&learning("{learn: {judge: words/small, max_usd_per_day: 1}}"));
     assert_eq!(
         off,

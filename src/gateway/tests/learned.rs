@@ -20,13 +20,32 @@ providers:
     kind: openai_text
     base_url: https://judge.example/v1/
     api_key: k
-    models: {{small: {{price: {{tokens_per_million: {{text_in: 1.00, text_out: 2.00}}}}}}}}
+    models:
+      small: {{price: {{tokens_per_million: {{text_in: 1.00, text_out: 2.00}}}}}}
+      vectors: {{price: {{tokens_per_million: {{text_in: 1.00}}}}}}
 routes:
   - name: all
     offers: [first/flux]
     quality: false
-    cache: {{near: verified, learn: {{judge: judge/small, {rules}}}}}
+    cache: {{near: verified, learn: {{{rules}}}}}
 "
+    )
+}
+
+/// A model that writes is asked, by these rules.
+fn asking(rules: &str) -> Story {
+    learning(&format!("judge: judge/small, {rules}"))
+}
+
+/// The vectors of two prompts, so alike.
+fn vectors(cosine: f64) -> Reply {
+    let vector = |index: usize, vector: [f64; 2]| json!({"object": "embedding", "index": index, "embedding": vector});
+    let data = [vector(0, [1.0, 0.0]), vector(1, [cosine, (1.0 - cosine * cosine).sqrt()])];
+    let usage = json!({"prompt_tokens": 20, "total_tokens": 20});
+    reply(
+        200,
+        HeaderMap::new(),
+        json!({"object": "list", "data": data, "model": "vectors", "usage": usage}).to_string(),
     )
 }
 
@@ -73,7 +92,7 @@ fn asked_judge(story: &Story) -> usize {
 
 #[tokio::test]
 async fn a_pair_that_the_judge_approves_is_reused_from_then_on_and_its_price_is_on_the_ledger() {
-    let story = learning("max_usd_per_day: 1.00");
+    let story = asking("max_usd_per_day: 1.00");
     story.script.answers("judge.example", says("same"));
     let first = serve(&story, "a photo of a bunny in a garden").await;
     let second = serve(&story, "a photo of a rabbit in a garden").await;
@@ -101,7 +120,7 @@ async fn a_pair_that_the_judge_approves_is_reused_from_then_on_and_its_price_is_
 
 #[tokio::test]
 async fn a_pair_that_the_judge_refuses_is_asked_about_once_and_one_that_it_evades_again() {
-    let story = learning("max_usd_per_day: 1.00");
+    let story = asking("max_usd_per_day: 1.00");
     for word in ["different", "It depends.", "different"] {
         story.script.answers("judge.example", says(word));
     }
@@ -132,7 +151,7 @@ async fn a_pair_that_the_judge_refuses_is_asked_about_once_and_one_that_it_evade
 
 #[tokio::test]
 async fn no_more_is_asked_than_a_minute_allows() {
-    let story = learning("max_usd_per_day: 1.00, per_minute: 1");
+    let story = asking("max_usd_per_day: 1.00, per_minute: 1");
     story.script.answers("judge.example", says("different"));
     for prompt in ["a bunny in a garden", "a rabbit in a garden", "a hare in a garden"] {
         serve(&story, prompt).await;
@@ -145,7 +164,7 @@ async fn no_more_is_asked_than_a_minute_allows() {
 #[tokio::test]
 async fn a_question_that_may_cost_more_than_is_left_of_the_day_is_not_asked_after_a_reload_either() {
     // At most a question costs some 0.003 USD: its bytes, and 1,024 tokens of an answer. This one came to 0.001.
-    let rules = "max_usd_per_day: 0.0036";
+    let rules = "judge: judge/small, max_usd_per_day: 0.0036";
     let story = learning(rules);
     story.script.answers("judge.example", says_of("different", 1000));
     for prompt in ["a bunny in a garden", "a rabbit in a garden", "a hare in a garden"] {
@@ -173,7 +192,7 @@ async fn a_question_that_may_cost_more_than_is_left_of_the_day_is_not_asked_afte
 
 #[tokio::test]
 async fn a_struck_pair_serves_nothing_more_and_is_asked_about_no_more() {
-    let story = learning("max_usd_per_day: 1.00");
+    let story = asking("max_usd_per_day: 1.00");
     story.script.answers("judge.example", says("same"));
     serve(&story, "a photo of a bunny in a garden").await;
     serve(&story, "a photo of a rabbit in a garden").await;
@@ -190,10 +209,34 @@ async fn a_struck_pair_serves_nothing_more_and_is_asked_about_no_more() {
 
 #[tokio::test]
 async fn a_judge_that_fails_leaves_the_pair_to_be_asked_about_again() {
-    let story = learning("max_usd_per_day: 1.00");
+    let story = asking("max_usd_per_day: 1.00");
     story.script.answers("judge.example", reply(500, HeaderMap::new(), "{}".to_owned()));
     serve(&story, "a photo of a bunny in a garden").await;
     serve(&story, "a photo of a rabbit in a garden").await;
     assert_eq!(outcomes(&story), [("server_error".to_owned(), 1)]);
     assert!(story.gateway.shared.equivalences.all().is_empty());
+}
+
+#[tokio::test]
+async fn a_model_that_embeds_approves_where_both_prompts_are_as_alike_as_was_certified() {
+    let certified = "{threshold: 0.95, negatives: 400, false_hits: 0, dimensions: DIMENSIONS}";
+    let judge = format!(
+        "judge: {{embedding: judge/vectors, max_false_hit: 1%, certified: {certified}}}, max_usd_per_day: 1.00"
+    );
+    for (cosine, dimensions, told, found) in [
+        (0.96, "2", "approved", CacheUse::Hit(Tier::Near)),
+        (0.94, "2", "refused", CacheUse::Miss),
+        (0.96, "3", "unclear", CacheUse::Miss),
+    ] {
+        let story = learning(&judge.replace("DIMENSIONS", dimensions));
+        story.script.answers("judge.example", vectors(cosine));
+        serve(&story, "a photo of a bunny in a garden").await;
+        serve(&story, "a photo of a rabbit in a garden").await;
+        assert_eq!(outcomes(&story), [(told.to_owned(), 1)], "{cosine} {dimensions}");
+        let body: Value = serde_json::from_slice(&story.script.told.lock().unwrap()["judge.example"]).unwrap();
+        assert_eq!(body["input"], json!(["photo of rabbit in garden", "photo of bunny in garden"]));
+        serve(&story, "a drawing of a bunny on a lawn").await;
+        let last = serve(&story, "a drawing of a rabbit on a lawn").await;
+        assert_eq!(last.cache, found, "{cosine} {dimensions}");
+    }
 }

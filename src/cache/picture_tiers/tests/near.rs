@@ -279,7 +279,8 @@ fn a_learned_pair_finds_pictures_and_without_it_there_is_a_near_miss_to_ask_abou
     };
     assert_eq!(found(&cache, &asked(None)), CacheLookup::Miss(Miss::Absent));
     let missed = cache.near_misses(&asked(None));
-    assert_eq!(missed.iter().map(|miss| miss.pair.words()).collect::<Vec<_>>(), [["bunny", "rabbit"]]);
+    assert_eq!(missed.iter().map(|missed| missed.near_miss.pair.words()).collect::<Vec<_>>(), [["bunny", "rabbit"]]);
+    assert_eq!(missed[0].prompt, "a photo of a bunny in a garden");
     let CacheLookup::Hit(hit) = found(&cache, &asked(Some(&learned))) else { panic!("not found") };
     assert_eq!((hit.tier(), hit.differences), (Tier::Near, vec!["rabbit=bunny".to_owned()]));
     assert_eq!(cache.near_misses(&asked(Some(&learned))), []);
