@@ -56,7 +56,8 @@ pub fn canonical(prompt: &str, lists: &WordLists) -> CanonicalPrompt {
     if !language::is_english(&pieces, lists) {
         return CanonicalPrompt::verbatim(Form::AnyLanguage, &any_language(&composed));
     }
-    let (mut changes, mut names) = (Vec::new(), Vec::new());
+    // Most prompts have so many articles, requests and spellings.
+    let (mut changes, mut names) = (Vec::with_capacity(16), Vec::new());
     capitals::fold(&mut pieces, lists, &mut names);
     let (pieces, articles) = words::normalize(pieces, lists, &mut changes);
     let pieces = words::before_quoted(pieces, &mut changes);

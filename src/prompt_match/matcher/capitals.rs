@@ -24,21 +24,21 @@ pub(crate) fn fold(pieces: &mut [Piece], lists: &WordLists, names: &mut Vec<Text
     let capitals = capitals(pieces, &mut buffer);
     let mut lettering = false;
     let mut starts = true;
-    let mut before = Text::default();
+    let mut before = "";
     let mut rest = pieces;
     while let Some((piece, behind)) = std::mem::take(&mut rest).split_first_mut() {
         rest = behind;
-        let token = match piece {
-            Piece::Token(token) if token.kind == Kind::Word => token,
-            other => {
-                lettering &= !matches!(other, Piece::Break(_));
-                starts |= matches!(other, Piece::Break(_));
-                if matches!(other, Piece::Break(Break::Sentence | Break::Line | Break::Colon)) {
-                    before = Text::default();
-                }
-                continue;
+        if let Piece::Break(end) = piece {
+            (lettering, starts) = (false, true);
+            if *end != Break::Comma {
+                before = "";
             }
-        };
+            continue;
+        }
+        let Piece::Token(token) = piece else { continue };
+        if token.kind != Kind::Word {
+            continue;
+        }
         if lettering {
             token.kind = Kind::Lettering;
             continue;
@@ -47,17 +47,17 @@ pub(crate) fn fold(pieces: &mut [Piece], lists: &WordLists, names: &mut Vec<Text
             Some(Piece::Token(next)) => Some(next),
             _ => None,
         };
-        fold_word(token, capitals, starts, (&before, next), lists, names, &mut buffer);
+        fold_word(token, capitals, starts, (before, next), lists, names, &mut buffer);
         starts = false;
-        if may_precede_text(&token.text)
+        if MAY_PRECEDE_TEXT.has(&token.text)
             && let Some(next) = next.filter(|next| next.kind == Kind::Word)
         {
             // "The title The Cat": a capital that nothing else asks for begins what is written.
             let capital =
                 capitals == Capitals::Some && next.text.starts_with(char::is_uppercase) && token.text != "reading";
-            lettering = capital || starts_lettering(&before, &token.text, lower(&next.text, &mut buffer), lists);
+            lettering = capital || starts_lettering(before, &token.text, lower(&next.text, &mut buffer), lists);
         }
-        before = token.text.clone();
+        before = &token.text;
     }
 }
 
@@ -145,10 +145,11 @@ fn fold_word(
     token.text = lower.into();
 }
 
-/// The words that [`starts_lettering`] asks for.
-fn may_precede_text(word: &str) -> bool {
-    SAYS.has(word) || NAMES_TEXT.has(word) || word == "reading"
-}
+/// The words that [`starts_lettering`] asks for: one look tells most words.
+static MAY_PRECEDE_TEXT: WordSet = WordSet::new(
+    "reading says saying titled captioned labeled labelled spells spelling reads \
+    word words text letter letters phrase slogan caption lettering message title",
+);
 
 static SAYS: WordSet = WordSet::new("says saying titled captioned labeled labelled spells spelling reads");
 

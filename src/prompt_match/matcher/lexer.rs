@@ -16,8 +16,9 @@ const SINGLE_QUOTED: usize = 500;
 
 /// Takes a prompt apart.
 pub(crate) fn lex(text: &str) -> Vec<Piece> {
-    let letters: Vec<char> = text.chars().collect();
     let ascii = text.is_ascii().then_some(text);
+    let letters: Vec<char> =
+        if ascii.is_some() { text.bytes().map(char::from).collect() } else { text.chars().collect() };
     let mut lexer = Lexer { letters: &letters, ascii, at: 0, pieces: Vec::with_capacity(letters.len() / 4 + 4) };
     while lexer.at < letters.len() {
         if !lexer.plain_word() {

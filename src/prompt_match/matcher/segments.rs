@@ -35,7 +35,12 @@ const WHOLE_WORDS: usize = 6;
 pub(crate) fn split(pieces: Vec<Piece>) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut tokens = Vec::new();
-    for piece in pieces {
+    let mut pieces = pieces.into_iter();
+    while let Some(piece) = pieces.next() {
+        if tokens.is_empty() {
+            let more = pieces.as_slice().iter().take_while(|piece| matches!(piece, Piece::Token(_))).count();
+            tokens.reserve_exact(1 + more);
+        }
         match piece {
             Piece::Token(token) => tokens.push(token),
             Piece::Break(end) if !tokens.is_empty() => {
