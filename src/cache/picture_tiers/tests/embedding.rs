@@ -120,6 +120,27 @@ fn what_a_guard_stops_is_not_found_however_alike_and_neither_is_what_differs_bes
     assert!(!found(&seeded("a bunny in the snow")), "another word draws another picture from a seed");
 }
 
+/// Shards and pools are found by hashes, which only propose: whatever lies where a request is looked for is held against it whole.
+#[test]
+fn what_an_equal_hash_proposes_is_not_served() {
+    let (cache, now, near) = (PictureTiers::new(1 << 25, None, 5), Instant::now(), embedding(0.0));
+    let wanted = of("a bunny by the sea");
+    let shard = EmbeddingShard::of(wanted.hard_key(), EMBEDDER, &near);
+    let words = json!({"prompt": "a rabbit by the sea"});
+    let mut sized = words.clone();
+    sized["size"] = json!("512x512");
+    for (tag, other) in [(1, request("u", "r", &words)), (2, request("t", "s", &words)), (3, request("t", "r", &sized))]
+    {
+        keep_embedded(&cache, &other, tag, 0.0, now);
+        cache.near.embeddings.add(shard, &near, other.key());
+    }
+    cache.near.embeddings.add(shard, &near, 99);
+    assert_eq!(pictures(look_alike(&cache, &wanted, 1, now)), None);
+    assert_eq!(cache.contents().embedded, 3, "what leads nowhere is given up");
+    keep_embedded(&cache, &request("t", "r", &words), 4, 0.0, now);
+    assert_eq!(pictures(look_alike(&cache, &wanted, 1, now)), Some(placed(&[picture(4, 10)])));
+}
+
 #[test]
 fn what_is_gone_is_found_no_more_and_takes_no_room() {
     let (cache, now) = (PictureTiers::new(1 << 25, None, 5), Instant::now());
@@ -207,7 +228,7 @@ fn canonical_of((tenant, route, size, prompt, seeded): (u8, u8, u8, usize, bool)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
 
     /// Every embedding is the same, so that likeness forbids nothing: whatever is kept and asked, nobody gets a picture of
     /// another tenant, another route, another size, another seed, or of words that a guard tells apart.
