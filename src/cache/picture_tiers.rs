@@ -236,8 +236,14 @@ impl PictureTiers {
             // Another request's hash is the same, and its embedding is not that of these words.
             self.near.embeddings.remove(kept.canonical.key());
         }
+        let before = self.disk.as_ref().and_then(|_| self.pools.peek(kept.canonical.key()));
         let (pool, result) = self.pools.insert(kept, self.rotation.next_turn());
         let Some(pool) = pool else { return result };
+        if let Some(before) = before.filter(|before| before.canonical() == kept.canonical.bytes()) {
+            // What the new ones took the place of would come back with a restart.
+            let is_there = |old: &PooledPicture| pool.pictures().iter().any(|new| new.generated.id == old.generated.id);
+            before.pictures().iter().filter(|old| !is_there(old)).for_each(|old| self.remove_from_disk(&before, old));
+        }
         if let Some(caller) = drawn_for {
             let new = |pooled: &&PooledPicture| kept.pictures.iter().any(|new| new.generated.id == pooled.generated.id);
             self.rotation.given(pool.pictures().iter().filter(new), who(caller, kept.canonical));
@@ -267,6 +273,13 @@ impl PictureTiers {
         }
     }
 
+    /// A picture is to be on disk for this request no more. If it is not there yet, it will not stay there.
+    fn remove_from_disk(&self, pool: &PoolEntry, pooled: &PooledPicture) {
+        if let (Err(_), Some(disk), Some(name)) = (pooled.on_disk.set(NOT_WANTED), &self.disk, pooled.on_disk.get()) {
+            disk.remove(&DiskKey::Request(pool.canonical().into()), name);
+        }
+    }
+
     /// Gives a tenant no picture of this id any more.
     pub(super) fn forget(&self, tenant: &str, id: &str, now: Instant) {
         let (tenant, image) = (Some(tenant.to_owned()), Some(id.to_owned()));
@@ -278,14 +291,7 @@ impl PictureTiers {
         let unwanted =
             |key: u128, canonical: &[u8], pooled: &PooledPicture| selector.selects(key, canonical, pooled, now);
         let purged = self.pools.retain_not(unwanted, |key, changed| match changed {
-            Changed::Without(pool, pooled) => {
-                // If it is not there yet, it will not stay there.
-                if let (Err(_), Some(disk), Some(name)) =
-                    (pooled.on_disk.set(NOT_WANTED), &self.disk, pooled.on_disk.get())
-                {
-                    disk.remove(&DiskKey::Request(pool.canonical().into()), name);
-                }
-            }
+            Changed::Without(pool, pooled) => self.remove_from_disk(pool, pooled),
             Changed::Gone(pool) => self.near.remove(key, pool),
         });
         // Nothing is noted here of what was forgotten for want of room, and a restart would bring it back.

@@ -299,3 +299,27 @@ fn whatever_happens_a_picture_is_its_requests_own_and_the_bounds_hold() {
     tiers.resize(&bounds(0), Shares::new(), now);
     assert_eq!((tiers.size().pictures, tiers.size().on_disk_alone, tiers.contents().indexed), (0, 0, 0));
 }
+
+#[test]
+fn what_newer_pictures_took_the_place_of_leaves_the_disk_and_comes_back_with_no_restart() {
+    let (disk, now) = (Arc::<MapDisk>::default(), Instant::now());
+    let (tiers, fox, seeded) = (tiers(1 << 20, &disk), canonical("a fox"), seeded(7));
+    let of = |canonical: &Canonical| {
+        let key = DiskKey::Request(canonical.bytes().into());
+        disk.records.lock().unwrap().iter().filter(|(other, ..)| *other == key).count()
+    };
+    (0..12).for_each(|tag| keep_in(&tiers, &fox, &picture(tag, 10), now));
+    assert_eq!(of(&fox), POOL, "two had to go");
+    keep_in(&tiers, &fox, &picture(11, 10), now);
+    assert_eq!(of(&fox), POOL, "the same bytes again take nothing's place");
+    keep_in(&tiers, &seeded, &picture(20, 10), now);
+    keep_in(&tiers, &seeded, &picture(21, 10), now);
+    assert_eq!(of(&seeded), 1, "a place has one picture");
+    keep_in(&tiers, &seeded, &picture(21, 10), now);
+    assert_eq!(of(&seeded), 1);
+    *disk.slow.lock().unwrap() = true;
+    keep_in(&tiers, &seeded, &picture(22, 10), now);
+    keep_in(&tiers, &seeded, &picture(23, 10), now);
+    disk.catch_up();
+    assert_eq!(of(&seeded), 1, "what was not written yet is not written any more");
+}
