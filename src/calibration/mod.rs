@@ -2,7 +2,7 @@
 //! how often that is wrong.
 //!
 //! A rate of wrong hits that was never measured is worth nothing, and one measured on few pairs is worth little. So a threshold is
-//! certified: of pairs that mean different pictures no more than the limit would hit, with 95% confidence ([`upper_bound`]). The
+//! certified: of pairs that mean different pictures no more than the limit would hit, with 95% confidence ([`upper_bound()`]). The
 //! config's loader reckons that again before it lets a threshold serve, and `easel calibrate` finds one ([`choose`]).
 
 mod max_false_hit;
