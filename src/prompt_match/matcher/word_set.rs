@@ -65,4 +65,19 @@ mod tests {
         let absent = ["", " ", "a an", "an sewn", "left", "hand", "n", "unnerdeath", "sown", "A", "\u{e9}"];
         assert!(absent.iter().all(|word| !WORDS.has(word)));
     }
+
+    /// So many words stand in each other's places, and some where a part of them is looked for.
+    #[test]
+    fn a_part_of_a_word_is_not_the_word() {
+        const MANY: &str = "made built held worn seen shot taken drawn written lit sat stood hung torn broken cut bent bound blown caught \
+            dug driven eaten fed flown found frozen grown hidden hit hurt kept known laid led left lost met put read \
+            ridden risen sent set shown shut spread spun split stuck sunk swept swollen thrown tied told upset won woven \
+            wound wrung been done gone given begun ran run sits stands lies sewn sown strewn slung stung struck swung born \
+            borne cast chosen clad fallen forgotten fought";
+        static WORDS: WordSet = WordSet::new(MANY);
+        let words: Vec<&str> = MANY.split(' ').collect();
+        assert!(words.len() > 80 && words.iter().all(|word| WORDS.has(word)));
+        let parts = words.iter().flat_map(|word| (1..word.len()).flat_map(|at| [&word[..at], &word[at..]]));
+        parts.for_each(|part| assert_eq!(WORDS.has(part), words.contains(&part), "{part}"));
+    }
 }
