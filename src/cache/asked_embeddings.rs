@@ -13,8 +13,9 @@ use crate::similarity::Embedding;
 /// What an entry weighs besides its key and its embedding: the table slot, the boxes, and what an allocator adds.
 const OVERHEAD: usize = 192;
 
-/// The most bytes of embeddings, however many pictures there may be: a million of 256 numbers at a vendor's shortest.
-const MOST_EMBEDDINGS: u64 = 256 << 20;
+/// The most bytes of embeddings, however many pictures there may be: those that one look goes through are then 48 MiB, some 190,000
+/// of 256 numbers, which takes no longer than the look for words that differ among a million requests.
+const MOST_EMBEDDINGS: u64 = 64 << 20;
 
 /// Bytes that all embeddings may take where pictures may take `memory`: an eighth of that, as an embedding takes a thousandth of what
 /// a picture does. Three quarters are for those of kept requests, a quarter for those of what was asked lately.

@@ -1,7 +1,7 @@
 //! Which kept requests may mean the same as one whose embedding is near.
 //!
 //! As with sketches it only proposes, and each hard key has a shard of its own that is looked through from end to end: embeddings
-//! by the byte, one after the other. To look through the 192 MiB that there may be at the most takes some 60 ms on one core, where the
+//! by the byte, one after the other. To look through the 48 MiB that there may be at the most takes some 15 ms on one core, where the
 //! vendor's answer has taken longer and a drawing takes seconds.
 //!
 //! A pool has one embedding at the most. When all take more than they may, those that were added first give way.
