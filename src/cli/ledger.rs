@@ -23,7 +23,8 @@ pub struct Args {
     #[arg(long, conflicts_with = "config")]
     state_dir: Option<PathBuf>,
     /// Group by these: day, provider, model, route, tenant, source, request, chosen (why the offer was asked), reason (why
-    /// pictures were rejected before they were delivered), outcome.
+    /// pictures were rejected before they were delivered), outcome, tier (how the cache found what it saved), purpose (to draw, to
+    /// rewrite a prompt, to compare two, to embed one, or to reserve capacity).
     #[arg(long, default_value = "provider,model")]
     by: String,
     /// From this day or RFC 3339 moment on.

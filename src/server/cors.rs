@@ -3,6 +3,8 @@
 //! Credentials are never allowed and origins never a star: each answer names the one page that asked, and nobody who is
 //! not in the config is named.
 
+use std::sync::LazyLock;
+
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue, ORIGIN,
@@ -12,13 +14,19 @@ use http::{HeaderMap, Method};
 
 use crate::config::plan::Server;
 use crate::server::browser_guard::{ForeignOrigin, OriginHeaders};
+use crate::server::easel_headers;
 use crate::server::endpoint::Endpoint;
 use crate::server::response::Answer;
 
-/// Headers of answers that a page may read besides those that every page may.
-const READABLE: &str = "x-request-id, x-easel-request-id, x-easel-route, x-easel-cache, x-easel-idempotency, x-easel-cost-usd, \
-                        x-easel-attempts, x-easel-enriched, x-easel-skipped, x-easel-adjusted, x-easel-served-by, x-easel-image-ids, \
-                        x-easel-size, x-easel-partial, x-easel-flagged, x-easel-rejected, retry-after, x-should-retry";
+/// Headers of answers that a page may read besides those that every page may and those that say what happened to a request.
+const READABLE: [&str; 4] = ["x-request-id", "x-easel-request-id", "retry-after", "x-should-retry"];
+
+/// All that a page may read.
+static READABLE_LIST: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let names = READABLE.into_iter().chain(easel_headers::ALL.iter().map(HeaderName::as_str));
+    // Names of headers and commas always fit into one.
+    HeaderValue::try_from(names.collect::<Vec<_>>().join(", ")).unwrap_or(HeaderValue::from_static("x-request-id"))
+});
 
 /// How long a browser need not ask again, in seconds.
 const GOOD_FOR: &str = "600";
@@ -35,7 +43,7 @@ pub fn headers(request: &Parts, server: &Server) -> Vec<(HeaderName, HeaderValue
     let mut headers = vec![(http::header::VARY, HeaderValue::from_static("Origin"))];
     if let Some(origin) = named(&request.headers, server) {
         headers.push((http::header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
-        headers.push((http::header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(READABLE)));
+        headers.push((http::header::ACCESS_CONTROL_EXPOSE_HEADERS, READABLE_LIST.clone()));
     }
     headers
 }

@@ -39,6 +39,26 @@ pub const FLAGGED: HeaderName = HeaderName::from_static("x-easel-flagged");
 /// Pictures that the quality gate rejected and that are delivered because nothing better came, and why.
 pub const REJECTED: HeaderName = HeaderName::from_static("x-easel-rejected");
 
+/// All of them.
+pub static ALL: [HeaderName; 16] = [
+    ROUTE,
+    CACHE,
+    NEAR,
+    SIMILARITY,
+    IDEMPOTENCY,
+    COST,
+    ATTEMPTS,
+    ENRICHED,
+    SKIPPED,
+    ADJUSTED,
+    SERVED_BY,
+    IMAGE_IDS,
+    SIZE,
+    PARTIAL,
+    FLAGGED,
+    REJECTED,
+];
+
 /// The longest list in a header, in bytes. Clients and proxies take 8 KiB of headers at the least.
 pub const LONGEST: usize = 1024;
 
@@ -93,6 +113,16 @@ pub fn list(items: impl IntoIterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_of_them_are_all_that_are_named_here() {
+        let source = include_str!("easel_headers.rs");
+        let named: Vec<&str> = source
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub const ")?.split_once("from_static(\"")?.1.split('"').next())
+            .collect();
+        assert_eq!(ALL.iter().map(HeaderName::as_str).collect::<Vec<_>>(), named);
+    }
 
     #[test]
     fn a_list_is_cut_behind_a_whole_item_and_the_others_are_counted() {
