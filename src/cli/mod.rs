@@ -17,6 +17,7 @@ mod completions;
 mod contact_sheet;
 mod demo;
 mod explain;
+mod health;
 mod json_lines;
 mod judge;
 mod ledger;
@@ -39,6 +40,8 @@ enum Command {
     Serve(serve::Args),
     /// Say everything that is wrong with a config, or that nothing is.
     Check(check::Args),
+    /// Say whether an Easel that serves is well: exit code 0, or 1.
+    Health(health::Args),
     /// Say what would become of a request: every offer, why it is asked or not, and in which order. Nothing is sent.
     Explain(explain::Args),
     /// Say whether the cache takes prompts for the same picture, and what they differ in.
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
     match command {
         Command::Serve(args) => serve::run(args, &diagnostics),
         Command::Check(args) => check::run(args),
+        Command::Health(args) => health::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Calibrate(args) => calibrate::run(args),

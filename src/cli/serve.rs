@@ -28,6 +28,9 @@ const GIVE_BACK: Duration = Duration::from_secs(10);
 #[derive(Parser)]
 pub struct Args {
     /// The config file.
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+    /// The same, as an option.
     #[arg(short, long, default_value = "easel.yaml")]
     config: PathBuf,
     /// Write no access log.
@@ -37,7 +40,7 @@ pub struct Args {
 
 /// Runs until told to stop.
 pub fn run(args: Args, diagnostics: &LogWriter) -> ExitCode {
-    let (watch, loaded) = Watch::open(args.config, Arc::new(ProcessEnv));
+    let (watch, loaded) = Watch::open(args.file.unwrap_or(args.config), Arc::new(ProcessEnv));
     let plan = match loaded {
         Ok(plan) => plan,
         Err(error) => return cli::problems(error),

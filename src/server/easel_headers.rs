@@ -17,6 +17,8 @@ pub const SIMILARITY: HeaderName = HeaderName::from_static("x-easel-similarity")
 pub const IDEMPOTENCY: HeaderName = HeaderName::from_static("x-easel-idempotency");
 /// What the request cost, in dollars.
 pub const COST: HeaderName = HeaderName::from_static("x-easel-cost-usd");
+/// The same under the name that LiteLLM's users read it by.
+pub const LITELLM_COST: HeaderName = HeaderName::from_static("x-litellm-response-cost");
 /// Calls to providers.
 pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-easel-attempts");
 /// Which model worked the prompt out, or why none did.
@@ -40,13 +42,14 @@ pub const FLAGGED: HeaderName = HeaderName::from_static("x-easel-flagged");
 pub const REJECTED: HeaderName = HeaderName::from_static("x-easel-rejected");
 
 /// All of them.
-pub static ALL: [HeaderName; 16] = [
+pub static ALL: [HeaderName; 17] = [
     ROUTE,
     CACHE,
     NEAR,
     SIMILARITY,
     IDEMPOTENCY,
     COST,
+    LITELLM_COST,
     ATTEMPTS,
     ENRICHED,
     SKIPPED,

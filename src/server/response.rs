@@ -34,9 +34,9 @@ const SCHEMA_SIZES: [&str; 3] = ["1024x1024", "1024x1536", "1536x1024"];
 /// What OpenAI's clients go by before they look at the status.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// Headers that most answers have at the most: a picture's has ten of its own, and two more of each its request's id,
+/// Headers that most answers have at the most: a picture's has eleven of its own, and two more of each its request's id,
 /// what browsers need, and Pingora.
-const HEADERS: usize = 16;
+const HEADERS: usize = 17;
 
 /// A whole answer, ready to be written.
 #[derive(Clone, Debug, Default)]
@@ -178,6 +178,7 @@ pub fn explain(outcome: &Outcome, headers: &mut Vec<(HeaderName, String)>) {
         headers.push((easel_headers::IDEMPOTENCY, key_use.as_str().to_owned()));
     }
     headers.push((easel_headers::COST, outcome.cost.to_string()));
+    headers.push((easel_headers::LITELLM_COST, outcome.cost.to_string()));
     headers.push((easel_headers::ATTEMPTS, outcome.attempts.to_string()));
     if let Some((offer, word)) = &outcome.enriched {
         headers.push((easel_headers::ENRICHED, easel_headers::about(offer, word)));

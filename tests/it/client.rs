@@ -28,6 +28,7 @@ const ALLOWED: &[&str] = &[
     "transfer-encoding",
     "vary",
     "x-content-type-options",
+    "x-litellm-response-cost",
     "x-request-id",
     "x-should-retry",
 ];

@@ -447,3 +447,27 @@ fn a_file_that_never_ends_is_a_problem_with_its_place_and_nothing_is_waited_for(
         assert!(output.status.code() == Some(1) && told.contains(&format!("{path}: it is {is}")), "{told}");
     }
 }
+
+#[tokio::test]
+async fn health_is_told_by_the_exit_code_and_a_file_may_be_served_by_its_name_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
+    let path = config(folder.path(), &route(&["stability/core"]));
+    let health = |admin: &str, more: &[&str]| {
+        let output = easel().args(["health", "--admin", admin]).args(more).output().unwrap();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let served = Served::start(&path, &sandbox.url(), &[], Stdio::null());
+    let admin = served.admin.to_string();
+    assert_eq!(health(&admin, &[]), (Some(0), "ok\n".to_owned(), String::new()));
+    assert_eq!(health(&admin, &["--ready"]), (Some(0), "ready\n".to_owned(), String::new()));
+    let wrong = health(&served.addr.to_string(), &[]);
+    assert!(wrong.0 == Some(1) && wrong.2.contains("/healthz answers "), "{wrong:?}");
+    drop(served);
+    let gone = health(&admin, &[]);
+    assert!(gone.0 == Some(1) && gone.2.contains("does not answer"), "{gone:?}");
+    let both = easel().args(["serve", "a.yaml", "--config", "b.yaml"]).output().unwrap();
+    assert!(both.status.code() == Some(2) && text(&both.stderr).contains("cannot be used with"), "{both:?}");
+    let absent = easel().args(["serve", "no-such.yaml"]).output().unwrap();
+    assert!(absent.status.code() == Some(1) && text(&absent.stderr).contains("no-such.yaml"), "{absent:?}");
+}
