@@ -1,5 +1,5 @@
 //! One command a file. The command line is the only place that prints to the terminal and decides exit codes: 0 is
-//! well, 1 is a config with problems or a rejected picture, 2 is a failure to run.
+//! well, 1 is a config with problems, a rejected picture or an Easel that is not well, 2 is a failure to run.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
