@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
 use crate::prompt_match::WordPair;
 
-/// The longest word or phrase of a pair, in bytes.
+/// The longest word or phrase of a pair, and the longest name of a tenant, in bytes: ten thousand pairs then take 6 MB.
 const LONGEST: usize = 200;
 
 /// What is to become of a pair.
@@ -72,6 +72,9 @@ fn read(body: &[u8]) -> Result<Change, Error> {
         let shape = r#"{"tenant": "web", "words": ["sofa", "settee"], "action": "strike"} or "forget""#;
         Error::new(ErrorKind::InvalidRequest, format!("the body is no change of a pair: {error}; send {shape}"))
     })?;
+    if change.tenant.len() > LONGEST {
+        return Err(Error::invalid("tenant", format!("'tenant' is a client's name of at most {LONGEST} bytes")));
+    }
     let [a, b] = &change.words;
     let pair = WordPair::of(a, b);
     let [lesser, greater] = pair.words();
@@ -99,6 +102,7 @@ mod tests {
             (json!({"tenant": "web", "words": ["sofa", " SOFA "], "action": "forget"}), "two different words"),
             (json!({"tenant": "web", "words": ["sofa", ""], "action": "forget"}), "two different words"),
             (json!({"tenant": "web", "words": ["sofa", "x".repeat(201)], "action": "forget"}), "at most 200 bytes"),
+            (json!({"tenant": "x".repeat(201), "words": ["sofa", "settee"], "action": "strike"}), "a client's name"),
         ] {
             let error = read(body.clone()).err().unwrap_or_else(|| panic!("{body}"));
             assert!(error.message.contains(word), "{body}: {}", error.message);

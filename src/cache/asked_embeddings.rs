@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::cache::byte_bounded::{ByteBounded, FillGuard, Weigh};
+use crate::cache::parts_key::PartsKey;
 use crate::similarity::Embedding;
 
 /// What an entry weighs besides its key and its embedding: the table slot, the boxes, and what an allocator adds.
@@ -28,33 +29,17 @@ pub(super) fn index_memory(memory: u64) -> u64 {
     embedding_memory(memory) / 4 * 3
 }
 
-/// What was embedded, for whom and by whom, as bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct EmbeddingKey(Box<[u8]>);
-
-impl EmbeddingKey {
-    /// All that decides which embedding it is, each part with its length, so that no two lists make the same key.
-    pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> EmbeddingKey {
-        let mut bytes = Vec::new();
-        for part in parts {
-            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            bytes.extend_from_slice(part.as_bytes());
-        }
-        EmbeddingKey(bytes.into_boxed_slice())
-    }
-}
-
 #[derive(Clone)]
 struct Remembered(Arc<Embedding>);
 
-impl Weigh<EmbeddingKey> for Remembered {
-    fn weight(&self, key: &EmbeddingKey) -> u64 {
-        (key.0.len() + self.0.dimensions() + OVERHEAD) as u64
+impl Weigh<PartsKey> for Remembered {
+    fn weight(&self, key: &PartsKey) -> u64 {
+        (key.len() + self.0.dimensions() + OVERHEAD) as u64
     }
 }
 
 /// The turn to get an embedding that several may want. Dropped without one, it passes to the next who waits.
-pub struct EmbeddingTurn<'e>(FillGuard<'e, EmbeddingKey, Remembered>);
+pub struct EmbeddingTurn<'e>(FillGuard<'e, PartsKey, Remembered>);
 
 impl EmbeddingTurn<'_> {
     /// Keeps an embedding, for those who wait as well.
@@ -65,7 +50,7 @@ impl EmbeddingTurn<'_> {
 }
 
 /// Embeddings of what was asked lately, bounded in bytes.
-pub(super) struct AskedEmbeddings(ByteBounded<EmbeddingKey, Remembered>);
+pub(super) struct AskedEmbeddings(ByteBounded<PartsKey, Remembered>);
 
 impl AskedEmbeddings {
     /// None yet. Pictures may take `memory` bytes.
@@ -76,7 +61,7 @@ impl AskedEmbeddings {
     /// The embedding, or the turn to get it. Somebody else's turn is waited for.
     pub(super) fn get_or_turn<'e>(
         &'e self,
-        key: &'e EmbeddingKey,
+        key: &'e PartsKey,
     ) -> impl Future<Output = Result<Arc<Embedding>, EmbeddingTurn<'e>>> + use<'e> {
         let found = self.0.entries.get_value_or_guard_async(key);
         found.map(|found| found.map(|Remembered(embedding)| embedding).map_err(EmbeddingTurn))
@@ -104,12 +89,12 @@ mod tests {
     #[test]
     fn one_has_the_turn_and_the_others_wait_for_what_it_brings() {
         let embeddings = AskedEmbeddings::new(1 << 25);
-        let key = EmbeddingKey::of(["web", "m", "a fox"]);
+        let key = PartsKey::of(["web", "m", "a fox"]);
         let turn = embeddings.get_or_turn(&key).now_or_never().unwrap().err().unwrap();
         let mut waiting = Box::pin(embeddings.get_or_turn(&key));
         assert!(waiting.as_mut().now_or_never().is_none(), "one alone has the turn");
         for other in [["other", "m", "a fox"], ["web", "m", "a wolf"], ["web", "ma", " fox"]] {
-            assert!(embeddings.get_or_turn(&EmbeddingKey::of(other)).now_or_never().unwrap().is_err(), "{other:?}");
+            assert!(embeddings.get_or_turn(&PartsKey::of(other)).now_or_never().unwrap().is_err(), "{other:?}");
         }
         turn.fill(embedding(1.0));
         assert_eq!(waiting.now_or_never().unwrap().ok(), Some(embedding(1.0)));
@@ -118,7 +103,7 @@ mod tests {
     #[test]
     fn a_turn_that_brought_nothing_passes_on() {
         let embeddings = AskedEmbeddings::new(1 << 25);
-        let key = EmbeddingKey::of(["a fox"]);
+        let key = PartsKey::of(["a fox"]);
         let turn = embeddings.get_or_turn(&key).now_or_never().unwrap().err().unwrap();
         let mut waiting = Box::pin(embeddings.get_or_turn(&key));
         assert!(waiting.as_mut().now_or_never().is_none());
@@ -130,7 +115,7 @@ mod tests {
     fn memory_never_passes_its_bound_and_follows_it_down() {
         let embeddings = AskedEmbeddings::new(32 * 100_000);
         for number in 0..500 {
-            let key = EmbeddingKey::of([format!("fox {number}").as_str()]);
+            let key = PartsKey::of([format!("fox {number}").as_str()]);
             embeddings.get_or_turn(&key).now_or_never().unwrap().err().unwrap().fill(embedding(1.0));
             assert!(embeddings.bytes() <= 100_000);
         }

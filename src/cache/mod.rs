@@ -1,6 +1,6 @@
 //! What is kept for later requests: pictures for requests of the same meaning ([`pools`], found by [`picture_tiers`]),
-//! pictures behind links that were handed out ([`link_store`]), and rewritten prompts for requests with the same prompt
-//! ([`prompts`]).
+//! pictures behind links that were handed out ([`link_store`]), rewritten prompts for requests with the same prompt
+//! ([`prompts`]), and embeddings of what was asked lately ([`asked_embeddings`]).
 //!
 //! [`CacheTiers`] is what the gateway talks to, whatever tiers there are: look, keep, forget, purge. All are bounded in bytes
 //! and are handed the time. What is on disk alone is read by the gateway, which can wait, and handed back ([`Looked::Cold`]).
@@ -30,6 +30,7 @@ pub mod lookup;
 mod near_index;
 mod near_pools;
 mod neighbours;
+mod parts_key;
 mod picture_tiers;
 mod pool_entry;
 mod pools;
@@ -38,15 +39,16 @@ pub mod purge;
 mod rotation;
 pub mod shares;
 
-pub use crate::cache::asked_embeddings::{EmbeddingKey, EmbeddingTurn};
+pub use crate::cache::asked_embeddings::EmbeddingTurn;
 pub use crate::cache::generated_picture::{GeneratedPicture, PlacedPicture};
 pub use crate::cache::link_store::Linked;
 pub use crate::cache::lookup::{
     AlikeRequest, Asked, AskedEmbedding, CacheContents, CacheLookup, ColdPicture, Found, Freshness, Looked, Miss,
     MissedPool, Tier,
 };
+pub use crate::cache::parts_key::PartsKey;
 pub use crate::cache::pools::{Kept, Oversized, Purged};
-pub use crate::cache::prompts::{RewriteKey, RewriteTurn};
+pub use crate::cache::prompts::RewriteTurn;
 pub use crate::cache::purge::PurgeSelector;
 pub use crate::cache::shares::{Shareholder, Shares};
 
@@ -148,7 +150,7 @@ impl CacheTiers {
     /// The embedding of what was asked lately, or the turn to get it. Somebody else's turn is waited for.
     pub fn asked_embedding<'c>(
         &'c self,
-        key: &'c EmbeddingKey,
+        key: &'c PartsKey,
     ) -> impl Future<Output = Result<Arc<Embedding>, EmbeddingTurn<'c>>> + use<'c> {
         self.asked_embeddings.get_or_turn(key)
     }
@@ -216,7 +218,7 @@ impl CacheTiers {
     /// What a language model wrote for `key`, or the turn to have it written. Somebody else's turn is waited for.
     pub fn rewritten<'c>(
         &'c self,
-        key: &'c RewriteKey,
+        key: &'c PartsKey,
         now: Instant,
     ) -> impl Future<Output = Result<Arc<str>, RewriteTurn<'c>>> + use<'c> {
         self.prompts.get_or_turn(key, now)

@@ -8,26 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cache::byte_bounded::{ByteBounded, FillGuard, Weigh};
+use crate::cache::parts_key::PartsKey;
 use futures_util::FutureExt;
 
 /// What an entry weighs besides its words: the table slot, the boxes, and what an allocator adds.
 const OVERHEAD: usize = 192;
-
-/// What was asked of whom, as bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RewriteKey(Box<[u8]>);
-
-impl RewriteKey {
-    /// All that decides what is written, each part with its length, so that no two lists make the same key.
-    pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> RewriteKey {
-        let mut bytes = Vec::new();
-        for part in parts {
-            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            bytes.extend_from_slice(part.as_bytes());
-        }
-        RewriteKey(bytes.into_boxed_slice())
-    }
-}
 
 #[derive(Clone)]
 struct CachedRewrite {
@@ -35,14 +20,14 @@ struct CachedRewrite {
     expires: Instant,
 }
 
-impl Weigh<RewriteKey> for CachedRewrite {
-    fn weight(&self, key: &RewriteKey) -> u64 {
-        (key.0.len() + self.words.len() + OVERHEAD) as u64
+impl Weigh<PartsKey> for CachedRewrite {
+    fn weight(&self, key: &PartsKey) -> u64 {
+        (key.len() + self.words.len() + OVERHEAD) as u64
     }
 }
 
 /// The turn to get the words that several may want. Dropped without any, it passes to the next who waits.
-pub struct RewriteTurn<'w>(FillGuard<'w, RewriteKey, CachedRewrite>);
+pub struct RewriteTurn<'w>(FillGuard<'w, PartsKey, CachedRewrite>);
 
 impl RewriteTurn<'_> {
     /// Keeps `words`, for those who wait as well.
@@ -54,7 +39,7 @@ impl RewriteTurn<'_> {
 
 /// Rewritten prompts, bounded in bytes.
 pub struct PromptCache {
-    rewrites: ByteBounded<RewriteKey, CachedRewrite>,
+    rewrites: ByteBounded<PartsKey, CachedRewrite>,
 }
 
 impl PromptCache {
@@ -66,7 +51,7 @@ impl PromptCache {
     /// What was written for `key`, or the turn to have it written. Somebody else's turn is waited for.
     pub fn get_or_turn<'w>(
         &'w self,
-        key: &'w RewriteKey,
+        key: &'w PartsKey,
         now: Instant,
     ) -> impl Future<Output = Result<Arc<str>, RewriteTurn<'w>>> + use<'w> {
         // In one step, or somebody else's turn could be taken away in between.
@@ -93,23 +78,23 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     /// What is there without waiting; the turn is taken and given back.
-    fn look(words: &PromptCache, key: &RewriteKey, now: Instant) -> Option<Arc<str>> {
+    fn look(words: &PromptCache, key: &PartsKey, now: Instant) -> Option<Arc<str>> {
         words.get_or_turn(key, now).now_or_never().unwrap().ok()
     }
 
-    fn keep(words: &PromptCache, key: &RewriteKey, text: &str, now: Instant) {
+    fn keep(words: &PromptCache, key: &PartsKey, text: &str, now: Instant) {
         words.get_or_turn(key, now).now_or_never().unwrap().err().unwrap().fill(text.into(), HOUR, now);
     }
 
     #[test]
     fn what_was_written_is_found_for_the_same_parts_until_its_time_is_over() {
         let (words, now) = (PromptCache::new(1 << 20), Instant::now());
-        let key = RewriteKey::of(["t", "claude/haiku", "s", "400", "a fox"]);
+        let key = PartsKey::of(["t", "claude/haiku", "s", "400", "a fox"]);
         assert_eq!(look(&words, &key, now), None);
         keep(&words, &key, "a red fox", now);
         assert_eq!(look(&words, &key, now).as_deref(), Some("a red fox"));
         for other in [["t2", "claude/haiku", "s", "400", "a fox"], ["t", "claude/haiku", "s4", "00", "a fox"]] {
-            assert_eq!(look(&words, &RewriteKey::of(other), now), None, "{other:?}");
+            assert_eq!(look(&words, &PartsKey::of(other), now), None, "{other:?}");
         }
         assert_eq!(look(&words, &key, now + HOUR), None);
         assert_eq!(look(&words, &key, now), None);
@@ -118,7 +103,7 @@ mod tests {
     #[test]
     fn one_has_the_turn_and_the_others_wait_for_what_it_brings() {
         let (words, now) = (PromptCache::new(1 << 20), Instant::now());
-        let key = RewriteKey::of(["a fox"]);
+        let key = PartsKey::of(["a fox"]);
         let first = words.get_or_turn(&key, now).now_or_never().unwrap().err().unwrap();
         let mut waiting = [Box::pin(words.get_or_turn(&key, now)), Box::pin(words.get_or_turn(&key, now))];
         assert!(waiting.each_mut().map(|waiter| waiter.now_or_never().is_none()).iter().all(|waits| *waits));
@@ -136,7 +121,7 @@ mod tests {
     fn memory_never_passes_its_bound_and_follows_it_down() {
         let (words, now) = (PromptCache::new(100_000), Instant::now());
         for number in 0..500 {
-            keep(&words, &RewriteKey::of([format!("fox {number}").as_str()]), &"x".repeat(1000), now);
+            keep(&words, &PartsKey::of([format!("fox {number}").as_str()]), &"x".repeat(1000), now);
             assert!(words.bytes() <= 100_000);
         }
         assert!(words.bytes() > 50_000, "the space is used: {}", words.bytes());

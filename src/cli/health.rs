@@ -1,17 +1,17 @@
 //! `easel health`: whether an Easel that serves is well, for what looks after containers and services.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 
 use crate::cli;
 use crate::gateway::config_loader::ProcessEnv;
 
-/// Longest wait for a connection, and for each part of an answer. Who looks after containers waits some seconds himself.
+/// Longest wait for a connection, and for the answer. Who looks after containers waits some seconds himself.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Bytes of an answer that are read: its first line is enough.
@@ -20,7 +20,7 @@ const LONGEST: usize = 1024;
 /// Arguments of `easel health`.
 #[derive(Parser)]
 #[command(
-    after_help = "Exit codes: 0 is well, 1 is not, 2 is that it could not be asked for want of a config or an address."
+    after_help = "Exit codes: 0 is well, 1 is not well or a config with problems, 2 is an address that cannot be asked."
 )]
 pub struct Args {
     /// The config file whose `server.admin` is asked.
@@ -70,12 +70,16 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 /// The status of the answer.
 fn ask(address: SocketAddr, path: &str) -> std::io::Result<u16> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    let mut part = [0; 128];
+    let (until, mut answer, mut part) = (Instant::now() + PATIENCE, Vec::new(), [0; 128]);
     while answer.len() < LONGEST && !answer.contains(&b'\n') {
+        // A peer that says a byte now and then is not well either.
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
         match stream.read(&mut part)? {
             0 => break,
             read => answer.extend_from_slice(part.get(..read).unwrap_or_default()),
@@ -103,6 +107,22 @@ mod tests {
         for other in [&b"SSH-2.0-OpenSSH\r\n"[..], b"", b"HTTP/1.1\r\n", b"HTTP/1.1 abc\r\n", b"\xff\xfe"] {
             assert_eq!(status(other), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn who_says_a_byte_now_and_then_is_waited_for_no_longer_than_who_says_nothing() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (done, heard) = std::sync::mpsc::channel::<()>();
+        let peer = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let pause = Duration::from_millis(100);
+            while heard.recv_timeout(pause).is_err() && stream.write_all(b"x").is_ok() {}
+        });
+        let error = ask(address, "/healthz").unwrap_err().kind();
+        assert!(matches!(error, ErrorKind::TimedOut | ErrorKind::WouldBlock), "{error}");
+        done.send(()).ok();
+        peer.join().unwrap();
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::{Instant, timeout_at};
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::cache::{Asked, EmbeddingKey};
+use crate::cache::{Asked, PartsKey};
 use crate::config::plan::NearEmbedding;
 use crate::gateway::detached_task::Detached;
 use crate::gateway::routed_request::RoutedRequest;
@@ -129,7 +129,7 @@ impl EmbedWords {
         // As with everything that is kept, nobody gets what another tenant paid for.
         let whose = [self.spec.caller.tenant.to_string(), text.to_owned()];
         let parts: Vec<String> = whose.into_iter().chain(self.near.meaning()).collect();
-        let key = EmbeddingKey::of(parts.iter().map(String::as_str));
+        let key = PartsKey::of(parts.iter().map(String::as_str));
         let turn = match timeout_at(deadline, self.spec.shared.cache.asked_embedding(&key)).await {
             Ok(Ok(embedding)) => return Brought::free(Ok((embedding, EmbedOutcome::Remembered))),
             Ok(Err(turn)) => turn,

@@ -2,7 +2,7 @@
 //!
 //! Nobody waits for it. A request that is drawn on a route that learns leaves its canonical form here and goes on; a task
 //! looks what it missed by one pair of words and asks the route's judge whether these mean the same in a picture. From
-//! then on the pair is part of the tenant's lists. What the judge is shown are strangers' words, so it is shown few of them,
+//! then on the pair counts for the tenant. What the judge is shown are strangers' words, so it is shown few of them,
 //! as data, and one word alone is taken for an answer.
 
 use std::sync::Arc;

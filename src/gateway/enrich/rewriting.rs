@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::cache::{RewriteKey, RewriteTurn};
+use crate::cache::{PartsKey, RewriteTurn};
 use crate::config::plan::Enrich;
 use crate::gateway::enrich::outcome::Enriched;
 use crate::gateway::enrich::rewrite_cache_scope::RewriteCacheScope;
@@ -69,10 +69,10 @@ impl Rewriting<'_> {
     }
 
     /// All that decides what is written, and for whom.
-    fn key(&self) -> RewriteKey {
+    fn key(&self) -> PartsKey {
         let whose = [self.rewrite_scope.tenant.to_string(), self.caller.to_owned()];
         let parts: Vec<String> = whose.into_iter().chain(self.enrich.meaning()).collect();
-        RewriteKey::of(parts.iter().map(String::as_str))
+        PartsKey::of(parts.iter().map(String::as_str))
     }
 
     /// The rewritten prompt, if every offer that could draw the caller's own can read it.
