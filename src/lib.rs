@@ -140,6 +140,7 @@ pub mod cli;
 pub mod internals;
 
 pub use crate::admin::handler::Admin;
+pub use crate::admin::readiness::Readiness;
 pub use crate::cache::GeneratedPicture;
 pub use crate::config::plan::{Plan, Priority};
 pub use crate::error::Error;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::admin::handler::Admin;
+use crate::admin::readiness::Readiness;
 use crate::config::plan::Server;
 use crate::gateway::Gateway;
 use crate::gateway::background::{self, BackgroundTasks};
@@ -68,6 +69,7 @@ pub struct RunningSidecar {
     gateway: Arc<Gateway>,
     log: AccessLog,
     draining: Arc<AtomicBool>,
+    delayed: Arc<AtomicBool>,
     in_flight: Arc<AtomicUsize>,
     stop: watch::Sender<bool>,
     stop_admin: watch::Sender<bool>,
@@ -92,7 +94,9 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<RunningSidecar, No
     let (draining, in_flight) = (easel.draining(), easel.in_flight());
     let connections = ["clients", "admin"].map(|listener| Connections::new(listener, metrics));
     let for_clients = for_clients(easel, &gateway, &connections[0], tls);
-    let for_operators = for_operators(admin, &draining, &gateway, &connections[1]);
+    let readiness = Readiness::until(draining.clone());
+    let delayed = readiness.delayed();
+    let for_operators = for_operators(admin, readiness, &gateway, &connections[1]);
     let (stop, stopping) = watch::channel(false);
     // Health is told until the very end: a draining server is alive, but not ready.
     let (stop_admin, stopping_admin) = watch::channel(false);
@@ -112,6 +116,7 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<RunningSidecar, No
         gateway,
         log,
         draining,
+        delayed,
         in_flight,
         stop,
         stop_admin,
@@ -155,11 +160,11 @@ fn for_clients(
 /// The listener of operators.
 fn for_operators(
     addr: SocketAddr,
-    draining: &Arc<AtomicBool>,
+    readiness: Readiness,
     gateway: &Arc<Gateway>,
     connections: &Arc<Connections>,
 ) -> ListenerContext<HttpServer<Admin>> {
-    let app = Admin { gateway: gateway.clone(), draining: draining.clone(), local: addr.ip().is_loopback() };
+    let app = Admin { gateway: gateway.clone(), readiness, local: addr.ip().is_loopback() };
     ListenerContext {
         app: Arc::new(HttpServer::new_app(app)),
         gateway: gateway.clone(),
@@ -215,11 +220,26 @@ impl RunningSidecar {
         }
     }
 
+    /// Says that it will stop, and goes on serving for `server.drain_delay`, so that whoever sends requests here learns of
+    /// it before the port is shut: it is not ready any more, and asks its clients to come by a new connection each time,
+    /// which a load balancer leads elsewhere.
+    pub async fn announce(&self) {
+        let delay = self.gateway.snapshot().plan.server.drain_delay;
+        if delay.is_zero() {
+            return;
+        }
+        self.delayed.store(true, Ordering::Release);
+        self.draining.store(true, Ordering::Release);
+        log::info!("stopping: not ready any more, but serving for another {delay:?} (server.drain_delay)");
+        tokio::time::sleep(delay).await;
+    }
+
     /// Stops accepting, lets what is in flight finish (client requests and drawings nobody waits for any more), and
     /// returns how many requests were cut off because the configured drain time was over.
     pub async fn drain(self) -> usize {
         let drain_timeout = self.gateway.snapshot().plan.server.drain;
         self.draining.store(true, Ordering::Release);
+        self.delayed.store(false, Ordering::Release);
         self.stop.send_replace(true);
         self.gateway.shared.work.close();
         let idle = async {

@@ -5,7 +5,6 @@
 //! on the machine or has the token.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +20,7 @@ use crate::admin::cache;
 use crate::admin::equivalences;
 use crate::admin::explain::{self, ExplainQuery};
 use crate::admin::ledger::ledger;
+use crate::admin::readiness::Readiness;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
 use crate::server::authenticate::bearer;
@@ -58,8 +58,8 @@ const HERE: &str = "here: /metrics /healthz /readyz /admin/ledger /admin/cache /
 pub struct Admin {
     /// Whose metrics.
     pub gateway: Arc<Gateway>,
-    /// Set while the server drains: healthy, but not ready.
-    pub draining: Arc<AtomicBool>,
+    /// Whether clients are served: who stops is healthy, but not ready.
+    pub readiness: Readiness,
     /// Whether nobody but this machine reaches the listener.
     pub local: bool,
 }
@@ -96,10 +96,10 @@ impl ServeHttp for Admin {
         match path {
             "/metrics" => self.metrics(),
             "/healthz" => answer(StatusCode::OK, TEXT, "ok\n"),
-            "/readyz" if self.draining.load(Ordering::Acquire) => {
-                answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n")
-            }
-            "/readyz" => answer(StatusCode::OK, TEXT, "ready\n"),
+            "/readyz" => match self.readiness.refusal() {
+                Some(why) => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, &format!("{}\n", why.as_str())),
+                None => answer(StatusCode::OK, TEXT, "ready\n"),
+            },
             path if path.starts_with("/admin/") => match self.refuse_unauthorized(session) {
                 Some(refusal) => refusal,
                 None if path == "/admin/ledger" => self.ledger(request.uri.query().unwrap_or_default()).await,

@@ -1,4 +1,4 @@
-//! What operators reach: metrics and health ([`handler`]), what was paid ([`ledger`]), what would become of a request
+//! What operators reach: metrics and health ([`handler`], [`readiness`]), what was paid ([`ledger`]), what would become of a request
 //! ([`explain`]), what the cache holds and is to hold no more ([`cache`]), and which words it has learned
 //! to mean the same ([`equivalences`]).
 
@@ -7,3 +7,4 @@ pub mod equivalences;
 pub mod explain;
 pub mod handler;
 pub mod ledger;
+pub mod readiness;

@@ -119,7 +119,9 @@ impl Signals {
     }
 }
 
-/// Follows SIGHUP and the file until SIGTERM or SIGINT, then drains; a second signal does not wait.
+/// Follows SIGHUP and the file until SIGTERM or SIGINT, then drains. SIGTERM comes from what others reach Easel by, so
+/// it is announced for `server.drain_delay` first; who presses Ctrl-C waits for nobody. One signal more ends the delay, and
+/// another the wait for what is in flight.
 async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: RunningSidecar, signals: Signals) -> ExitCode {
     let Signals { mut hup, mut term, mut interrupt } = signals;
     let (reload_now, asked) = mpsc::channel(1);
@@ -130,7 +132,14 @@ async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: Running
                 // A reload that already waits will read the same file.
                 let _ = reload_now.try_send(());
             }
-            _ = term.recv() => break,
+            _ = term.recv() => {
+                tokio::select! {
+                    () = running.announce() => {}
+                    _ = term.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                break;
+            }
             _ = interrupt.recv() => break,
             () = running.failed() => {
                 log::error!("a listener ended");

@@ -22,6 +22,7 @@ mod dashscope; // a provider and its strict sandbox, both surfaces
 mod deadlines; // how long a caller says that it waits
 mod desync; // requests whose end is not certain, and resets in their middle
 mod docs; // README and docs/: what they show works
+mod drain_delay; // `easel serve` is told to stop, and serves on for a while
 mod durable;
 mod edits; // edits and variations, forms and JSON
 mod enrich; // prompts rewritten before they are drawn

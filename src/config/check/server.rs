@@ -16,6 +16,8 @@ use crate::secret::Secret;
 const LISTEN: &str = "127.0.0.1:8080";
 const ADMIN: &str = "127.0.0.1:9901";
 const DRAIN: Duration = Duration::from_secs(30);
+/// The longest that a load balancer takes to stop sending: AWS's deregistration delay goes up to 3600 s.
+const MOST_DRAIN_DELAY: Duration = Duration::from_secs(3600);
 const LINK_TTL: Duration = Duration::from_secs(3600);
 /// As much as nginx takes. 500 clients who never end a head hold 16 MB of heads then.
 const REQUEST_HEADER: usize = 32 << 10;
@@ -69,6 +71,7 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodeP
         cors: file::Cors { origins },
         threads,
         drain,
+        drain_delay,
         link_secret,
         link_ttl,
         limits: written_limits,
@@ -88,6 +91,7 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodeP
         cors: each(checker, origins, at.key("cors").key("origins"), page),
         threads: threads.map(|threads| checker.count(at.key("threads"), Some(threads), 1, 1)),
         drain: checker.time(at.key("drain"), drain.as_ref(), DRAIN),
+        drain_delay: self::drain_delay(checker, drain_delay.as_ref(), at.key("drain_delay")),
         limits: limits(checker, written_limits, at.key("limits")),
         link_secret: secret(checker, at.key("link_secret"), link_secret.as_ref()),
         link_ttl: checker.some_time(at.key("link_ttl"), link_ttl.as_ref(), LINK_TTL),
@@ -112,6 +116,16 @@ fn listeners(
         checker.report(place, format!("clients and admin cannot share {}", place.shown()), help);
     }
     (listen, admin)
+}
+
+/// How long a server that is told to stop serves on. Whoever stops it waits for that, so it has an end.
+fn drain_delay(checker: &mut Checker<'_>, written: Option<&file::Time>, at: NodePath<'_>) -> Duration {
+    let delay = checker.time(at, written, Duration::ZERO);
+    if delay > MOST_DRAIN_DELAY {
+        let what = format!("{} is longer than anything waits for a server to stop", at.shown());
+        checker.report(at, what, "write at most 1h, and 5s to 30s for most load balancers".to_owned());
+    }
+    delay.min(MOST_DRAIN_DELAY)
 }
 
 fn secret(checker: &mut Checker<'_>, at: NodePath<'_>, written: Option<&file::Hidden>) -> Option<Secret> {

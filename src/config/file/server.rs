@@ -31,6 +31,9 @@ pub(in crate::config) struct Server {
     pub(in crate::config) threads: Option<u64>,
     /// How long a stopping server waits for work in flight. Default 30s.
     pub(in crate::config) drain: Option<Time>,
+    /// How long Easel serves on after SIGTERM, new connections too, while `/readyz` already answers 503, so that who sends
+    /// requests here learns of it before the port is shut. At most 1h. Default 0s.
+    pub(in crate::config) drain_delay: Option<Time>,
     /// Signs picture links; give every Easel of one deployment the same. Default: random, links end with the process.
     pub(in crate::config) link_secret: Option<Hidden>,
     /// How long a picture link is good. Default 1h.

@@ -29,6 +29,8 @@ pub struct Server {
     pub threads: Option<usize>,
     /// How long a stopping server waits for work in flight.
     pub drain: Duration,
+    /// How long a server that is told to stop serves on, while it says that it is not ready.
+    pub drain_delay: Duration,
     /// Size and count limits.
     pub limits: Limits,
     /// Opens what the operator's listener tells of money.

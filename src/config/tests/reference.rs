@@ -9,8 +9,14 @@ fn the_annotated_reference_loads_and_means_what_its_comments_say() {
     assert_eq!(Cache { words: CacheWords::default(), ..plan.cache.clone() }, defaults.cache);
     assert_eq!(plan.server.limits, defaults.server.limits);
     assert_eq!(
-        (&plan.server.listen, &plan.server.admin, plan.server.drain, plan.server.link_ttl),
-        (&defaults.server.listen, &defaults.server.admin, defaults.server.drain, defaults.server.link_ttl)
+        (&plan.server.listen, &plan.server.admin, plan.server.drain, plan.server.drain_delay, plan.server.link_ttl),
+        (
+            &defaults.server.listen,
+            &defaults.server.admin,
+            defaults.server.drain,
+            defaults.server.drain_delay,
+            defaults.server.link_ttl
+        )
     );
     let (openai, default) = (&plan.providers["openai"], &defaults.providers["a"]);
     assert_eq!(openai.account.base_url, default.account.base_url);

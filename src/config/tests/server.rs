@@ -28,6 +28,14 @@ fn addresses_of_the_server_are_checked() {
     assert_eq!(server("threads: 0"), ["must be at least 1 | -"]);
     assert_eq!(server("limits: {request_body: 50 MB}"), ["`50 MB` is not an amount of memory | write `50MB`"]);
     assert_eq!(server("limits: {request_body: 50MX}"), ["`50MX` has an unknown unit of memory | write `50MB`"]);
+    assert_eq!(
+        server("drain_delay: 61m"),
+        [
+            "`61m` is longer than anything waits for a server to stop | write at most 1h, and 5s to 30s for most load balancers"
+        ]
+    );
+    let delay = |text: &str| plan(&(small("", "") + text)).server.drain_delay.as_secs();
+    assert_eq!((delay(""), delay("server: {drain_delay: 1h}\n")), (0, 3600));
     plan(&(small("", "") + "server: {listen: \"[::1]:0\", admin: localhost:0}\n"));
 }
 
