@@ -20,6 +20,7 @@ mod compare_command; // easel compare: whether two prompts are the same picture
 mod crowd; // single flight, concurrency caps, the queue
 mod dashscope; // a provider and its strict sandbox, both surfaces
 mod deadlines; // how long a caller says that it waits
+mod deploy; // containers, manifests and the unit, against other people's tools
 mod desync; // requests whose end is not certain, and resets in their middle
 mod docs; // README and docs/: what they show works
 mod drain_delay; // `easel serve` is told to stop, and serves on for a while

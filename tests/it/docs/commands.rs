@@ -21,6 +21,8 @@ const SKIPPED: &[(&str, &str)] = &[
     ("apt install ./easel_", "changes the system; scripts/package --check does it in a system of its own"),
     ("systemctl ", "belongs to a system that has just installed the package"),
     ("docker ", "fetches images"),
+    ("kubectl ", "wants a cluster; the tests in deploy/kubernetes.rs check what it applies"),
+    ("helm install", "wants a cluster; the tests in deploy/kubernetes.rs render the chart"),
     ("pip install", "fetches packages; scripts/test has installed them"),
     ("JUDGE_KEY=... python examples/judge/judge.py", "serves until it is stopped; the tests in judge.rs run it"),
     ("npm install", "fetches packages; scripts/sdks has installed them"),
