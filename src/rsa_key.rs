@@ -7,7 +7,7 @@ use base64_simd::STANDARD;
 use ring::signature::RsaKeyPair;
 use thiserror::Error;
 
-use crate::secret::Secret;
+use crate::secret::{Secret, Zeroizing};
 
 /// Why a text is no key to sign with.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -25,7 +25,8 @@ pub fn rsa_key(pem: &Secret) -> Result<RsaKeyPair, RsaKeyError> {
     let mut lines = pem.reveal().lines().map(str::trim).skip_while(|line| !line.starts_with("-----BEGIN PRIVATE KEY"));
     lines.next().ok_or(RsaKeyError::NotPem)?;
     let inside = lines.take_while(|line| !line.starts_with("-----"));
-    let der = STANDARD.decode_to_vec(inside.collect::<String>()).map_err(|_| RsaKeyError::NotPem)?;
+    let inside: Zeroizing<String> = Zeroizing::new(inside.collect());
+    let der = Zeroizing::new(STANDARD.decode_to_vec(inside.as_str()).map_err(|_| RsaKeyError::NotPem)?);
     RsaKeyPair::from_pkcs8(&der).map_err(|_| RsaKeyError::NotAKey)
 }
 

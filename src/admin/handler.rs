@@ -12,7 +12,6 @@ use http::{Method, Response, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 use serde_json::{Value, json};
-use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
@@ -21,6 +20,7 @@ use crate::admin::equivalences;
 use crate::admin::explain::{self, ExplainQuery};
 use crate::admin::ledger::ledger;
 use crate::admin::readiness::Readiness;
+use crate::admin::response_headers;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
 use crate::server::authenticate::bearer;
@@ -67,6 +67,14 @@ pub struct Admin {
 #[async_trait]
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let mut response = self.respond(session).await;
+        response_headers::add(response.headers_mut());
+        response
+    }
+}
+
+impl Admin {
+    async fn respond(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
         let path = request.uri.path();
         let posted = match path {
@@ -79,11 +87,11 @@ impl ServeHttp for Admin {
             Some(_) => request.method == Method::POST,
             None => matches!(request.method, Method::GET | Method::HEAD),
         };
-        if !fits {
-            return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, posted.unwrap_or("only GET\n"));
-        }
         if let Some(refusal) = self.foreign(session, path) {
             return refusal;
+        }
+        if !fits {
+            return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, posted.unwrap_or("only GET\n"));
         }
         if posted.is_some() {
             return match self.refuse_unauthorized(session) {
@@ -111,9 +119,7 @@ impl ServeHttp for Admin {
             _ => answer(StatusCode::NOT_FOUND, TEXT, HERE),
         }
     }
-}
 
-impl Admin {
     fn metrics(&self) -> Response<Vec<u8>> {
         match self.gateway.scrape() {
             Ok(page) => answer(StatusCode::OK, "text/plain; version=0.0.4", &page),
@@ -124,17 +130,17 @@ impl Admin {
         }
     }
 
-    /// The answer to a web page that would read what is not its own. Health is nobody's secret, what a token opens is
-    /// shut to pages anyway, and where others reach the listener a program may call it what it likes.
+    /// The answer to a web page that would read or change what is not its own. Health is nobody's secret. Where others
+    /// reach the listener, and where a token opens it, a program may call it what it likes.
     fn foreign(&self, session: &ServerSession, path: &str) -> Option<Response<Vec<u8>>> {
         let snapshot = self.gateway.snapshot();
         let server = &snapshot.plan.server;
-        let guarded = path == "/metrics" || (path.starts_with("/admin/") && server.admin_token.is_none());
-        if !guarded {
+        if matches!(path, "/healthz" | "/readyz") {
             return None;
         }
+        let open = self.local && (server.admin_token.is_none() || path == "/metrics");
         let signs = OriginHeaders::of(session.req_header());
-        let host_check = if self.local { HostCheck::Operators } else { HostCheck::Clients };
+        let host_check = if open { HostCheck::Operators } else { HostCheck::OperatorsPages };
         browser_guard::foreign(signs, server, host_check).map(|foreign| refused(&foreign.error(signs)))
     }
 
@@ -147,7 +153,7 @@ impl Admin {
         };
         let told = session.req_header().headers.get(http::header::AUTHORIZATION);
         let told = told.and_then(|value| bearer(value.to_str().ok()?));
-        let known = told.is_some_and(|told| bool::from(told.as_bytes().ct_eq(token.reveal().as_bytes())));
+        let known = told.is_some_and(|told| token.is(told));
         let help = "send 'authorization: Bearer TOKEN' with server.admin_token";
         (!known).then(|| refused(&Error::new(ErrorKind::Unauthorized, help)))
     }

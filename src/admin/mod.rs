@@ -8,3 +8,4 @@ pub mod explain;
 pub mod handler;
 pub mod ledger;
 pub mod readiness;
+mod response_headers;

@@ -12,6 +12,7 @@ use crate::config::foreign_references;
 use crate::config::foreign_references::ForeignReference;
 use crate::config::redact::SECRET_KEYS;
 use crate::config::span::Span;
+use crate::secret::Zeroizing;
 
 /// Fills in every reference in the tree. `text` is the file's, for positions.
 pub(super) fn expand(node: &mut Node, text: &str, lookup: &dyn EnvAndFiles, findings: &mut Findings) {
@@ -126,11 +127,14 @@ impl Filler<'_> {
     }
 
     /// The value of what stands between the braces, or what is wrong and what to do.
-    fn resolve(&self, name: &str) -> Result<String, (String, String)> {
+    fn resolve(&self, name: &str) -> Result<Zeroizing<String>, (String, String)> {
         if let Some(path) = name.strip_prefix("file:").filter(|path| !path.is_empty()) {
             return match self.lookup.file(Path::new(path)) {
                 // A file of one secret usually ends with a line end that is not part of it.
-                Ok(text) => Ok(text.trim_end_matches(['\n', '\r']).to_owned()),
+                Ok(text) => {
+                    let text = Zeroizing::new(text);
+                    Ok(Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned()))
+                }
                 Err(why) => {
                     Err((format!("cannot read the file {path}: {why}"), "check the path and what is there".into()))
                 }
@@ -149,7 +153,7 @@ impl Filler<'_> {
             };
             return Err(("not the name of an environment variable".to_owned(), help));
         }
-        self.lookup.var(name).ok_or_else(|| {
+        self.lookup.var(name).map(Zeroizing::new).ok_or_else(|| {
             let help = format!("set {name} before Easel starts, or write `$${{{name}}}` to mean the text itself");
             (format!("the environment variable {name} is not set"), help)
         })

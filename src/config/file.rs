@@ -45,8 +45,8 @@ pub(super) use route::{
     Refusals, Route, RouteCache, RouteCacheOn, SizeTolerance,
 };
 pub(super) use scalar::{
-    Bytes, Color, Decimal, Delivery, Dollars, FileFormat, HedgeAfter, Hidden, Percent, Pixels, Quality, QualityCheck,
-    Ratio, RowSize, Time, When, ZoneName,
+    Bytes, Color, Decimal, Delivery, Dollars, FileFormat, HeaderText, HedgeAfter, Hidden, Percent, Pixels, Quality,
+    QualityCheck, Ratio, RowSize, Time, When, ZoneName,
 };
 pub(super) use server::{Cache, Cors, DiskCache, Idempotency, Ledger, Limits, OnLedgerError, Server, Tls, Words};
 pub(super) use strategy::{AskWhen, CheapestAccepted, Strategy, StrategyWord};

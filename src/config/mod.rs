@@ -35,6 +35,8 @@ pub use crate::config::suggest::instead;
 use plan::Plan;
 use report::{Finding, Findings};
 
+use crate::secret::Zeroizing;
+
 /// A config file's name and text.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigText<'a> {
@@ -49,8 +51,9 @@ pub struct ConfigText<'a> {
 /// Fails with every problem there is, not just the first.
 pub fn load(source: &ConfigText<'_>, kinds: &[ProviderKind], lookup: &dyn EnvAndFiles) -> Result<Plan, Problems> {
     let mut findings = Findings::default();
+    // Keys are in it. Each has its place in the plan, and is overwritten here.
     let mut tree = match tree::read(source.text, &mut findings) {
-        Ok(tree) => tree,
+        Ok(tree) => Zeroizing::new(tree),
         Err(broken) => {
             findings.add(broken);
             return Err(findings.into_problems(source.name, redact::lines(source.text)));

@@ -11,6 +11,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
 use super::report::{Finding, Findings};
 use crate::config::span::{Span, quoted};
+use crate::secret::Zeroize;
 
 /// Mappings and lists within each other, at most. A config needs about eight.
 const MAX_DEPTH: usize = 64;
@@ -77,6 +78,17 @@ impl MapEntry {
         match &self.value.kind {
             NodeKind::Scalar(_) if !self.value.span.is_empty() => &self.value.span,
             _ => &self.key_span,
+        }
+    }
+}
+
+impl Zeroize for Node {
+    /// Overwrites every value, for some are keys. The names of the config's keys are nobody's secret.
+    fn zeroize(&mut self) {
+        match &mut self.kind {
+            NodeKind::Scalar(scalar) => scalar.value.zeroize(),
+            NodeKind::List(items) => items.iter_mut().for_each(Zeroize::zeroize),
+            NodeKind::Map(entries) => entries.iter_mut().for_each(|entry| entry.value.zeroize()),
         }
     }
 }

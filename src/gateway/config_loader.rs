@@ -6,6 +6,7 @@ use crate::config::plan::Plan;
 use crate::config::{self, ConfigText, EnvAndFiles, Problems, ProviderKind};
 use crate::gateway::read_file;
 use crate::provider::{self, text};
+use crate::secret::Zeroizing;
 
 /// Why a config file was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +60,8 @@ pub fn kinds() -> Vec<ProviderKind> {
 /// Reads and checks a config file.
 pub fn load(path: &Path, lookup: &dyn EnvAndFiles) -> Result<Plan, LoadError> {
     let name = path.display().to_string();
-    let text =
-        read_file::text(path, read_file::CONFIG).map_err(|why| LoadError::Unreadable { path: name.clone(), why })?;
+    let text = read_file::text(path, read_file::CONFIG);
+    let text = text.map(Zeroizing::new).map_err(|why| LoadError::Unreadable { path: name.clone(), why })?;
     check(&name, &text, lookup)
 }
 

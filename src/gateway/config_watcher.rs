@@ -15,6 +15,7 @@ use crate::config::EnvAndFiles;
 use crate::config::plan::Plan;
 use crate::gateway::config_loader::{LoadError, check};
 use crate::gateway::{Gateway, read_file};
+use crate::secret::Zeroizing;
 
 /// Time between two looks at the file that a person editing it does not notice.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -137,7 +138,7 @@ impl Watch {
     /// Reads and checks the file, remembering what was read.
     fn load(&mut self) -> Result<Plan, LoadError> {
         let name = self.path.display().to_string();
-        let text = read_file::text(&self.path, read_file::CONFIG);
+        let text = read_file::text(&self.path, read_file::CONFIG).map(Zeroizing::new);
         self.read = FileHashes::from([(self.path.clone(), text.as_ref().ok().map(|text| hash(text)))]);
         let text = text.map_err(|why| LoadError::Unreadable { path: name.clone(), why })?;
         let recorder = Recorder { lookup: &*self.lookup, read: Mutex::default() };
@@ -151,7 +152,7 @@ impl Watch {
         let held = |path: &PathBuf| {
             let secret = *path != self.path;
             let text = if secret { self.lookup.file(path).ok() } else { read_file::text(path, read_file::CONFIG).ok() };
-            (path.clone(), text.map(|text| hash(&text)))
+            (path.clone(), text.map(|text| hash(&Zeroizing::new(text))))
         };
         self.read.keys().map(held).collect()
     }

@@ -23,11 +23,13 @@ pub fn text(path: &Path, most: u64) -> Result<String, String> {
 pub fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let told = |error: std::io::Error| error.to_string();
     let file = open(path).map_err(told)?;
-    let kind = file.metadata().map_err(told)?.file_type();
+    let metadata = file.metadata().map_err(told)?;
+    let kind = metadata.file_type();
     if !kind.is_file() {
         return Err(format!("it is {}, and only regular files are read", name_of(kind)));
     }
-    let mut bytes = Vec::new();
+    // With room for all of it from the start, a key in it is not left behind where it was read to first.
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(most) + 1).unwrap_or_default());
     let read = file.take(most + 1).read_to_end(&mut bytes).map_err(told)?;
     if read as u64 > most {
         return Err(format!("it is larger than {}, which is the most that is read", bytesize::ByteSize::b(most)));

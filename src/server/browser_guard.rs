@@ -6,7 +6,8 @@
 //! whatever their network calls it. So a request with the marks of a browser is held to both its page and its host, and
 //! one without them only where nothing but a browser would be refused (see [`HostCheck`]).
 //!
-//! Where clients have keys, none of this is asked: a page does not have one.
+//! Where clients have keys, none of this is asked: a page does not have one. Operators' pages are asked, token or not.
+//! There a link that a person follows is let in, whatever page it stands on: who set it sees nothing of the answer.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -20,6 +21,12 @@ use crate::error::{Error, ErrorKind};
 
 /// `sec-fetch-site`, by which a browser says how near the page is that made it send a request.
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// `sec-fetch-mode`, by which a browser says whether it goes to the address or only fetches from it.
+const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+/// `sec-fetch-dest`, by which a browser says what is to become of the answer.
+const DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Names that only a machine's own resolver gives it, and under which containers know their host.
 const LOCAL: [&str; 3] = ["localhost", "host.docker.internal", "host.containers.internal"];
@@ -36,6 +43,8 @@ pub struct OriginHeaders<'a> {
     pub origin: Option<&'a str>,
     /// How near that page is.
     pub site: Option<&'a str>,
+    /// The browser goes there with a window of its own, and reads.
+    pub follows_link: bool,
 }
 
 impl<'a> OriginHeaders<'a> {
@@ -43,7 +52,11 @@ impl<'a> OriginHeaders<'a> {
     pub fn of(request: &'a Parts) -> OriginHeaders<'a> {
         let header = |name: &HeaderName| request.headers.get(name).map(|value| value.to_str().unwrap_or("?"));
         let authority = request.uri.authority().map(http::uri::Authority::as_str);
-        OriginHeaders { host: authority.or_else(|| header(&HOST)), origin: header(&ORIGIN), site: header(&SITE) }
+        let follows_link = request.method == http::Method::GET
+            && header(&MODE) == Some("navigate")
+            && header(&DESTINATION) == Some("document");
+        let host = authority.or_else(|| header(&HOST));
+        OriginHeaders { host, origin: header(&ORIGIN), site: header(&SITE), follows_link }
     }
 
     /// Whether a page sent it. What a person typed into a browser (`none`) no page has sent.
@@ -59,6 +72,8 @@ pub enum HostCheck {
     Clients,
     /// Everybody. A re-bound page that only reads sends no mark over plain HTTP, and this one is read.
     Operators,
+    /// Pages, none of which the config can let in. A program has a token, or comes over a network that has its own names.
+    OperatorsPages,
 }
 
 /// Why a request is not served.
@@ -118,7 +133,7 @@ pub fn foreign(signs: OriginHeaders<'_>, server: &Server, host_check: HostCheck)
         if page.is_none_or(|page| signs.host.is_none_or(|host| !page.eq_ignore_ascii_case(host))) {
             return Some(ForeignOrigin::Origin);
         }
-    } else if signs.site == Some("cross-site") {
+    } else if signs.site == Some("cross-site") && !(signs.follows_link && host_check != HostCheck::Clients) {
         return Some(ForeignOrigin::Site);
     }
     (!is_ours(signs.host)).then_some(ForeignOrigin::Host)
@@ -168,7 +183,7 @@ routes: [{{name: all, offers: [home/flux]}}]"
 
     fn signs<'a>(host: &'a str, origin: &'a str, site: &'a str) -> OriginHeaders<'a> {
         let some = |text: &'a str| (!text.is_empty()).then_some(text);
-        OriginHeaders { host: some(host), origin: some(origin), site: some(site) }
+        OriginHeaders { host: some(host), origin: some(origin), site: some(site), follows_link: false }
     }
 
     #[test]
@@ -207,7 +222,9 @@ routes: [{{name: all, offers: [home/flux]}}]"
         }
         // Who may ask for pictures may not therefore read what was paid.
         let read = signs("127.0.0.1:9901", "http://ui.test:3000", "cross-site");
-        assert_eq!(foreign(read, &server, HostCheck::Operators), Some(ForeignOrigin::Origin));
+        for host_check in [HostCheck::Operators, HostCheck::OperatorsPages] {
+            assert_eq!(foreign(read, &server, host_check), Some(ForeignOrigin::Origin));
+        }
     }
 
     #[test]
@@ -225,8 +242,25 @@ routes: [{{name: all, offers: [home/flux]}}]"
         ] {
             let signs = signs(host, origin, site);
             assert_eq!(foreign(signs, &server, HostCheck::Clients), Some(reason), "{host} {origin} {site}");
-            assert_eq!(foreign(signs, &server, HostCheck::Operators), Some(reason), "{host} {origin} {site}");
+            for host_check in [HostCheck::Operators, HostCheck::OperatorsPages] {
+                assert_eq!(foreign(signs, &server, host_check), Some(reason), "{host} {origin} {site}");
+            }
         }
+    }
+
+    #[test]
+    fn a_link_to_an_operators_page_is_followed_from_anywhere_and_by_a_name_of_this_server_alone() {
+        let server = server("");
+        let follow = |host| OriginHeaders { follows_link: true, ..signs(host, "", "cross-site") };
+        let ours = follow("localhost:9901");
+        for host_check in [HostCheck::Operators, HostCheck::OperatorsPages] {
+            assert_eq!(foreign(ours, &server, host_check), None);
+            assert_eq!(foreign(follow("evil.example"), &server, host_check), Some(ForeignOrigin::Host));
+            // A form that is sent there is no link.
+            let form = OriginHeaders { origin: Some("http://evil.example"), ..ours };
+            assert_eq!(foreign(form, &server, host_check), Some(ForeignOrigin::Origin));
+        }
+        assert_eq!(foreign(ours, &server, HostCheck::Clients), Some(ForeignOrigin::Site));
     }
 
     #[test]

@@ -154,3 +154,102 @@ async fn where_clients_have_keys_a_page_with_a_key_is_served_and_only_the_ledger
     client.send("GET", "/admin/ledger", &[("host", "evil.example")], b"").await;
     assert_eq!(client.receive().await.unwrap().status, 403);
 }
+
+/// Everything that the operator's listener answers, and how it is asked for.
+const OPERATORS: [(&str, &str); 10] = [
+    ("GET", "/metrics"),
+    ("GET", "/admin/ledger"),
+    ("GET", "/admin/cache"),
+    ("GET", "/admin/cache/equivalences"),
+    ("GET", "/admin/cache/shadow"),
+    ("POST", "/admin/explain"),
+    ("POST", "/admin/cache/purge"),
+    ("POST", "/admin/cache/equivalences"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+];
+
+/// An answer of the operator's listener.
+async fn operator(world: &World, (method, path): (&str, &str), headers: &[(&str, &str)]) -> Answer {
+    let mut client = Client::connect(world.admin).await;
+    client.send(method, path, headers, b"").await;
+    client.receive().await.unwrap()
+}
+
+#[tokio::test]
+async fn no_get_changes_anything_and_no_page_of_elsewhere_reaches_what_does_token_or_not() {
+    let token = [("authorization", "Bearer t0ken")];
+    for (more, with) in [("", &[][..]), ("admin_token: t0ken", &token)] {
+        let world = World::new(&with_server(more)).await;
+        let here = operator(&world, ("GET", "/nothing"), &[]).await.text();
+        let told = here.split_whitespace().filter(|word| word.starts_with('/'));
+        for path in told {
+            assert!(OPERATORS.iter().any(|(_, known)| *known == path), "no test asks for {path}");
+        }
+        for (method, path) in OPERATORS {
+            let changes = method == "POST";
+            // Each other method is refused, but for the one list that may be read and changed.
+            for other in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+                if !OPERATORS.contains(&(other, path)) {
+                    assert_eq!(operator(&world, (other, path), with).await.status, 405, "{other} {path}");
+                }
+            }
+            let health = matches!(path, "/healthz" | "/readyz");
+            for (page, code) in [
+                (&[EVIL, ("sec-fetch-site", "cross-site")][..], "foreign_origin"),
+                (&[("origin", "http://127.0.0.1:3000"), ("sec-fetch-site", "same-site")], "foreign_origin"),
+                (&[("origin", "null")], "foreign_origin"),
+                (&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")], "cross_site"),
+                (&[("host", "evil.example"), ("origin", "http://evil.example")], "foreign_host"),
+                (&[("host", "evil.example"), ("sec-fetch-site", "same-origin")], "foreign_host"),
+            ] {
+                let answer = operator(&world, (method, path), &[with, page].concat()).await;
+                match health {
+                    true => assert_eq!(answer.status, 200),
+                    false => assert_eq!((answer.status, answer.error().1.as_str()), (403, code), "{method} {path}"),
+                }
+            }
+            let own =
+                [("host", "localhost:9901"), ("origin", "http://localhost:9901"), ("sec-fetch-site", "same-origin")];
+            let answer = operator(&world, (method, path), &[with, &own].concat()).await;
+            // Without a body there is nothing to change; the guard has let it through to where that is said.
+            assert_eq!(answer.status, if changes { 400 } else { 200 }, "{method} {path}: {}", answer.text());
+        }
+        assert_eq!(world.bill(Name::Stability).calls, 0);
+    }
+}
+
+#[tokio::test]
+async fn every_answer_to_operators_tells_a_browser_to_load_frame_guess_and_keep_nothing() {
+    let world = World::new(&with_server("admin_token: t0ken")).await;
+    let token = ("authorization", "Bearer t0ken");
+    let others = [("GET", "/"), ("GET", "/nothing"), ("PUT", "/metrics"), ("GET", "/admin/nothing")];
+    for asked in OPERATORS.into_iter().chain(others) {
+        for headers in [&[][..], &[token], &[token, EVIL]] {
+            let answer = operator(&world, asked, headers).await;
+            let policy = answer.header("content-security-policy");
+            assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{asked:?}");
+            for (name, value) in [
+                ("x-content-type-options", "nosniff"),
+                ("x-frame-options", "DENY"),
+                ("referrer-policy", "no-referrer"),
+                ("cross-origin-resource-policy", "same-origin"),
+                ("cache-control", "no-store"),
+                ("access-control-allow-origin", ""),
+            ] {
+                assert_eq!(answer.header(name), value, "{asked:?} {name}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_to_what_was_paid_is_followed_from_a_chat_and_not_fetched_by_it() {
+    let world = World::new(&with_server("")).await;
+    let follow = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+    assert_eq!(operator(&world, ("GET", "/admin/ledger"), &follow).await.status, 200);
+    for (mode, destination) in [("navigate", "iframe"), ("no-cors", "document"), ("cors", "empty")] {
+        let fetch = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", mode), ("sec-fetch-dest", destination)];
+        assert_eq!(operator(&world, ("GET", "/admin/ledger"), &fetch).await.error().1, "cross_site", "{mode}");
+    }
+}

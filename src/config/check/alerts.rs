@@ -45,7 +45,7 @@ fn alert(checker: &mut Checker<'_>, written: &file::Alert, at: NodePath<'_>) -> 
     let name = name.as_ref().filter(|name| checker.name(at.key("name"), name));
     let window = window(checker, over.as_ref(), at.key("over"));
     let hold = checker.time(at.key("for"), hold.as_ref(), Duration::ZERO);
-    let webhook = webhook.as_ref().and_then(|url| self::webhook(checker, &url.0, at.key("webhook")));
+    let webhook = webhook.as_ref().and_then(|url| self::webhook(checker, url.0.reveal(), at.key("webhook")));
     let condition = checker.read(at.key("when"), when.as_ref())?;
     can_come_true(checker, condition, at.key("when"));
     pointless(checker, condition.measure, at);

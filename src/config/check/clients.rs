@@ -85,7 +85,7 @@ fn keys(checker: &mut Checker<'_>, written: Option<&file::Keys>, client: NodePat
         checker.report(at, "this client has no key", help);
     }
     let read = many.into_iter().filter_map(|(key, place)| {
-        let hash = sha256(key.0.trim());
+        let hash = sha256(key.0.reveal().trim());
         if hash.is_none() {
             // What stands here may be the key itself: it is not repeated.
             let help = "write the 64 hex digits that `printf %s \"$KEY\" | sha256sum` prints".to_owned();

@@ -93,7 +93,7 @@ fn told_where(checker: &mut Checker<'_>, written: &file::Dialect, at: NodePath<'
 /// Headers that a vendor wants besides the key. Those that carry the request are written by who sends it.
 fn headers(
     checker: &mut Checker<'_>,
-    headers: &BTreeMap<String, String>,
+    headers: &BTreeMap<String, file::HeaderText>,
     auth: &str,
     at: NodePath<'_>,
 ) -> Vec<(String, Secret)> {
@@ -106,7 +106,7 @@ fn headers(
             let help = if known == auth { "write `api_key`, `auth_header` and `auth_prefix`" } else { "delete it" };
             checker.report(at.name(name), format!("Easel writes the header {known} by itself"), help.to_owned());
         }
-        let value = checker.header_value(at.key(name), Some(value)).map(Secret::new);
+        let value = checker.header_value(at.key(name), Some(value.0.reveal())).map(Secret::new);
         read.extend(known.zip(value));
     }
     read

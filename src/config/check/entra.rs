@@ -59,7 +59,7 @@ pub(super) fn credentials(
     }
     let tenant = self::tenant(checker, at.key("tenant"), tenant.as_deref());
     let client_id = checker.text(at.key("client_id"), client_id.as_deref());
-    let secret = checker.text(at.key("client_secret"), client_secret.as_ref().map(|secret| secret.0.as_str()));
+    let secret = checker.text(at.key("client_secret"), client_secret.as_ref().map(|secret| secret.0.reveal()));
     let authority = self::authority(checker, at.key("authority"), authority.as_deref(), base_url);
     Some(Credentials::Entra {
         token_uri: token_uri(authority?, &tenant?)?,

@@ -12,7 +12,7 @@ use crate::config::node_path::NodePath;
 use crate::config::plan::Credentials;
 use crate::config::provider_kind::ProviderKind;
 use crate::rsa_key::rsa_key;
-use crate::secret::Secret;
+use crate::secret::{Secret, Zeroizing};
 
 /// The kind that may be either.
 pub(super) const GOOGLE: &str = "google";
@@ -88,7 +88,7 @@ pub(super) fn credentials(
     written: Option<&file::Hidden>,
     base_url: Option<&Url>,
 ) -> Option<Credentials> {
-    let text = checker.text(at, written.map(|written| written.0.as_str()))?;
+    let text = Zeroizing::new(checker.text(at, written.map(|written| written.0.reveal()))?);
     if text.trim() == METADATA {
         return Some(Credentials::Metadata);
     }

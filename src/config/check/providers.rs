@@ -303,7 +303,7 @@ fn api_key(
         let variable = name.to_uppercase().replace('-', "_");
         checker.report(place, format!("{who} needs an `api_key`"), format!("add `api_key: ${{{variable}_API_KEY}}`"));
     }
-    checker.header_value(place, written.map(|key| key.0.as_str())).map(Secret::new)
+    checker.header_value(place, written.map(|key| key.0.reveal())).map(Secret::new)
 }
 
 /// A date, with or without `-preview`, or one of Azure's words.

@@ -262,7 +262,7 @@ fn judge(checker: &mut Checker<'_>, written: &file::Judge, at: NodePath<'_>) -> 
         let help = "add `url:`, like http://127.0.0.1:8900/judge".to_owned();
         checker.report(at, "this judge has no address", help);
     }
-    let hmac_key = checker.text(at.key("hmac_key"), hmac_key.as_ref().map(|key| key.0.as_str())).map(Secret::new);
+    let hmac_key = checker.text(at.key("hmac_key"), hmac_key.as_ref().map(|key| key.0.reveal())).map(Secret::new);
     let timeout = checker.some_time(at.key("timeout"), timeout.as_ref(), TIMEOUT);
     let concurrency = checker.count(at.key("concurrency"), *concurrency, 1, CONCURRENCY);
     let min_score = min_score.as_ref().map(|score| number(checker, at.key("min_score"), Some(score), 1.0, 0.0));

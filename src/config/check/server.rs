@@ -129,7 +129,7 @@ fn drain_delay(checker: &mut Checker<'_>, written: Option<&file::Time>, at: Node
 }
 
 fn secret(checker: &mut Checker<'_>, at: NodePath<'_>, written: Option<&file::Hidden>) -> Option<Secret> {
-    checker.text(at, written.map(|secret| secret.0.as_str())).map(Secret::new)
+    checker.text(at, written.map(|secret| secret.0.reveal())).map(Secret::new)
 }
 
 /// Notes an address that others than this machine reach, where nobody is asked who he is.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::file::scalar::Time;
+use crate::config::file::scalar::{HeaderText, Time};
 
 /// How an OpenAI-compatible server differs from OpenAI.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -22,7 +22,7 @@ pub(in crate::config) struct Dialect {
     /// The word before the key. Default `Bearer` in the authorization header, nothing in any other.
     pub(in crate::config) auth_prefix: Option<String>,
     /// Sent with every call, besides the key.
-    pub(in crate::config) headers: BTreeMap<String, String>,
+    pub(in crate::config) headers: BTreeMap<String, HeaderText>,
     /// Easel's field name and theirs; dots between the keys of nested objects.
     pub(in crate::config) rename: BTreeMap<String, String>,
     /// Fields never sent.

@@ -9,6 +9,37 @@ use crate::config::plan::QualityCheck as GateCheck;
 use crate::config::presets;
 use crate::image::Format;
 use crate::request::{Quality as QualityWord, ResponseFormat};
+use crate::secret::Secret;
+
+/// A text that no message shows; best written as a reference to the outside.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub(in crate::config) struct Hidden(pub(in crate::config) Secret);
+
+impl JsonSchema for Hidden {
+    fn schema_name() -> Cow<'static, str> {
+        "Hidden".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "writeOnly": true, "examples": ["${OPENAI_API_KEY}", "${file:/run/secrets/key}"]})
+    }
+}
+
+/// A header's value, which may be a secret too.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub(in crate::config) struct HeaderText(pub(in crate::config) Secret);
+
+impl JsonSchema for HeaderText {
+    fn schema_name() -> Cow<'static, str> {
+        "HeaderText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string"})
+    }
+}
 
 /// A text that stands for something else, with the JSON Schema that describes it.
 macro_rules! written {
@@ -49,8 +80,6 @@ written! {
     Percent = {"type": "string", "format": "percent", "examples": ["10%"]};
     /// A measure, a comparison and a number.
     When = {"type": "string", "format": "condition", "examples": ["cost_per_accepted_usd > 0.012", "acceptance_rate < 40%"]};
-    /// A text that no message shows; best written as a reference to the outside.
-    Hidden = {"type": "string", "writeOnly": true, "examples": ["${OPENAI_API_KEY}", "${file:/run/secrets/key}"]};
     /// How much effort a picture gets.
     Quality = {"type": "string", "enum": (QualityWord::ALL.iter().map(|quality| quality.as_str()).collect::<Vec<_>>())};
     /// A check of the quality gate.

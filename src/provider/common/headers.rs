@@ -5,7 +5,7 @@ use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 
 use crate::config::plan::Account;
 use crate::failure::{Class, Failure};
-use crate::secret::Secret;
+use crate::secret::{Secret, Zeroizing};
 
 /// The headers of every call: JSON wanted back, and the account's key in `header` behind `prefix`.
 pub fn call_headers(account: &Account, header: &str, prefix: &str) -> Result<HeaderMap, Failure> {
@@ -14,7 +14,8 @@ pub fn call_headers(account: &Account, header: &str, prefix: &str) -> Result<Hea
     if let Some(key) = &account.api_key {
         let name = HeaderName::from_bytes(header.as_bytes())
             .map_err(|_| Failure::new(Class::AdapterBug, format!("'{header}' cannot be the name of a header")))?;
-        let mut value = HeaderValue::from_str(&format!("{prefix}{}", key.reveal()))
+        let written = Zeroizing::new(format!("{prefix}{}", key.reveal()));
+        let mut value = HeaderValue::from_str(&written)
             .map_err(|_| Failure::new(Class::Auth, "the API key has characters that no header can carry"))?;
         value.set_sensitive(true);
         headers.insert(name, value);
@@ -25,7 +26,8 @@ pub fn call_headers(account: &Account, header: &str, prefix: &str) -> Result<Hea
 /// `headers` with the token that stands in a key's place, where there is one.
 pub fn with_token(mut headers: HeaderMap, token: Option<&Secret>) -> Result<HeaderMap, Failure> {
     if let Some(token) = token {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal()))
+        let written = Zeroizing::new(format!("Bearer {}", token.reveal()));
+        let mut value = HeaderValue::from_str(&written)
             .map_err(|_| Failure::new(Class::Auth, "the access token has characters that no header can carry"))?;
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
