@@ -21,6 +21,7 @@ use crate::admin::explain::{self, ExplainQuery};
 use crate::admin::ledger::ledger;
 use crate::admin::readiness::Readiness;
 use crate::admin::response_headers;
+use crate::admin::requests::{self, RequestStory};
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
 use crate::server::authenticate::bearer;
@@ -42,6 +43,9 @@ const LONGEST_BODY: Duration = Duration::from_secs(10);
 /// Learned pairs of words: a GET lists them, a POST changes one.
 const EQUIVALENCES: &str = "/admin/cache/equivalences";
 
+/// The last requests; with an id behind it, all of one.
+const REQUESTS: &str = "/admin/requests";
+
 /// What routes in shadow mode would have served by embeddings.
 const SHADOW: &str = "/admin/cache/shadow";
 
@@ -51,7 +55,7 @@ const LINES: &str = "application/jsonl";
 const TEXT: &str = "text/plain";
 
 /// What is here, for who asks for something else.
-const HERE: &str = "here: /metrics /healthz /readyz /admin/ledger /admin/cache /admin/explain /admin/cache/purge \
+const HERE: &str = "here: /metrics /healthz /readyz /admin/ledger /admin/requests /admin/cache /admin/explain /admin/cache/purge \
     /admin/cache/equivalences /admin/cache/shadow\n";
 
 /// Serves `/metrics`, `/healthz`, `/readyz` and what is under `/admin/`.
@@ -111,6 +115,9 @@ impl Admin {
             path if path.starts_with("/admin/") => match self.refuse_unauthorized(session) {
                 Some(refusal) => refusal,
                 None if path == "/admin/ledger" => self.ledger(request.uri.query().unwrap_or_default()).await,
+                None if path.starts_with(REQUESTS) => {
+                    self.requests(path, request.uri.query().unwrap_or_default()).await
+                }
                 None if path == "/admin/cache" => self.cache().await,
                 None if path == EQUIVALENCES => told(Ok(Ok(equivalences::list(&self.gateway)))),
                 None if path == SHADOW => answer(StatusCode::OK, LINES, &self.gateway.shared.shadow_hits.lines()),
@@ -215,6 +222,28 @@ impl Admin {
             Err(error) => Err(error),
         };
         told(Ok(changed))
+    }
+
+    /// The last requests, or all of one.
+    async fn requests(&self, path: &str, query: &str) -> Response<Vec<u8>> {
+        let id = match path.strip_prefix(REQUESTS).unwrap_or_default() {
+            "" => None,
+            rest => match rest.strip_prefix('/') {
+                Some(id) => Some(id.to_owned()),
+                None => return answer(StatusCode::NOT_FOUND, TEXT, HERE),
+            },
+        };
+        let (gateway, query) = (self.gateway.clone(), query.to_owned());
+        let turn = REPORTS.acquire().await;
+        let story = move || {
+            let story = match id {
+                Some(id) => RequestStory::of(&gateway, &id).map(|story| story.json()),
+                None => requests::list(&gateway, &query),
+            };
+            drop(turn);
+            story
+        };
+        told(tokio::task::spawn_blocking(story).await)
     }
 
     /// What was paid, as `easel ledger` prints it.

@@ -1,5 +1,5 @@
-//! What operators reach: metrics and health ([`handler`], [`readiness`]), what was paid ([`ledger`]), what would become of a request
-//! ([`explain`]), what the cache holds and is to hold no more ([`cache`]), and which words it has learned
+//! What operators reach: metrics and health ([`handler`], [`readiness`]), what was paid ([`ledger`]), what became of a
+//! request ([`requests`]) and what would ([`explain`]), what the cache holds and is to hold no more ([`cache`]), and which words it has learned
 //! to mean the same ([`equivalences`]).
 
 pub mod cache;
@@ -8,4 +8,7 @@ pub mod explain;
 pub mod handler;
 pub mod ledger;
 pub mod readiness;
+#[cfg(feature = "cli")]
+mod request_text;
+pub mod requests;
 mod response_headers;

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::breaker::change::BreakerEvent;
 use crate::breaker::pause::{Pause, PausedUntil};
 use crate::config::plan::Breaker as Limits;
 
@@ -126,7 +127,10 @@ impl Circuit {
     /// It ends the pause for failing, whenever it began: that it works now is what the pause is in doubt of. What the
     /// vendor stated (no money, no key, no such model) is disproved only by a call that was sent after it was said. A
     /// waiting time that the vendor named is kept, however well its other calls go.
-    pub fn succeeded(&mut self, began: Instant, now: Instant) {
+    ///
+    /// What comes back by that, if it was paused.
+    pub fn succeeded(&mut self, began: Instant, now: Instant) -> Option<BreakerEvent> {
+        let first = self.pauses.iter().min_by_key(|paused| paused.since).copied();
         self.failures.clear();
         self.failing_in_a_row = 0;
         self.pauses.retain(|called_for| match called_for.pause {
@@ -134,6 +138,21 @@ impl Circuit {
             Pause::RateLimited | Pause::RateSpent | Pause::Overloaded => called_for.opens > now,
             Pause::Quota | Pause::Auth | Pause::ModelGone => began <= called_for.since,
         });
+        let first = first.filter(|_| self.pauses.is_empty())?;
+        let after = now.saturating_duration_since(first.since);
+        Some(BreakerEvent::Back { pause: first.pause, after })
+    }
+}
+
+impl Circuit {
+    /// What a change of this breaker from `before` is, if it is paused now and was not.
+    pub fn newly_paused(&self, before: Verdict, now: Instant) -> Option<BreakerEvent> {
+        match (before, self.verdict(now)) {
+            (Verdict::Pass | Verdict::Probe, Verdict::Paused(paused)) if paused.pause != Pause::Probing => {
+                Some(BreakerEvent::Paused { pause: paused.pause, length: paused.until.saturating_duration_since(now) })
+            }
+            _ => None,
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::breaker::change::UntoldChanges;
+pub use crate::breaker::change::{BreakerChange, BreakerEvent};
 use crate::breaker::circuit::{Circuit, Verdict};
 use crate::breaker::failure_policy::failure_policy;
 pub use crate::breaker::pause::{Pause, PausedUntil};
@@ -17,6 +19,7 @@ pub use crate::breaker::waiting_requests::{Waiter, WaitingPlace, WaitingRequests
 use crate::config::plan::Breaker as Limits;
 use crate::failure::{Class, Failure, FailureScope};
 
+mod change;
 mod circuit;
 mod failure_policy;
 mod pause;
@@ -27,6 +30,7 @@ mod waiting_requests;
 #[derive(Debug, Default)]
 pub struct Breakers {
     circuits: Mutex<HashMap<CircuitName, Circuit>>,
+    untold: Mutex<UntoldChanges>,
 }
 
 impl Breakers {
@@ -60,6 +64,25 @@ impl Breakers {
         Ok(Pass { breakers: self.clone(), names, probes, began: now, reported: false })
     }
 
+    /// What was paused and what came back since this was asked last.
+    pub fn take_changes(&self) -> Vec<BreakerChange> {
+        self.untold().take()
+    }
+
+    /// What is paused now, by its name, or has a probe under way.
+    pub fn paused(&self, now: Instant) -> Vec<(String, PausedUntil)> {
+        let circuits = self.lock();
+        let mut paused: Vec<(String, PausedUntil)> = circuits
+            .iter()
+            .filter_map(|(name, breaker)| match breaker.verdict(now) {
+                Verdict::Paused(paused_until) => Some((name.to_string(), paused_until)),
+                Verdict::Pass | Verdict::Probe => None,
+            })
+            .collect();
+        paused.sort_by(|one, other| one.0.cmp(&other.0));
+        paused
+    }
+
     /// Forgets every account that is not among these, by its provider's name and its fingerprint.
     pub fn keep_only(&self, accounts: &[(&str, u64)]) {
         let in_force = |name: &CircuitName| {
@@ -81,6 +104,11 @@ impl Breakers {
         let names =
             operations.into_iter().flat_map(|operation| BreakerTarget { provider, account, model, operation }.names());
         names.filter_map(|name| circuits.get(&name)).map(level).max().unwrap_or(0)
+    }
+
+    fn untold(&self) -> MutexGuard<'_, UntoldChanges> {
+        // As below.
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<CircuitName, Circuit>> {
@@ -116,7 +144,8 @@ impl Pass {
         self.give_back(&mut circuits);
         for name in &self.names {
             if let Some(breaker) = circuits.get_mut(name) {
-                breaker.succeeded(self.began, now);
+                let back = breaker.succeeded(self.began, now);
+                self.breakers.untold().note(name, back);
             }
         }
     }
@@ -137,13 +166,18 @@ impl Pass {
         let mut circuits = self.breakers.lock();
         self.give_back(&mut circuits);
         if let Some((pause, length)) = failure_policy.pause {
-            let breaker = circuits.entry(self.names[place(failure.scope)].clone()).or_default();
+            let name = &self.names[place(failure.scope)];
+            let breaker = circuits.entry(name.clone()).or_default();
+            let before = breaker.verdict(now);
             breaker.pause(pause, length, chance, now);
+            self.breakers.untold().note(name, breaker.newly_paused(before, now));
         }
         if failure_policy.counts {
             let operation = place(FailureScope::Operation);
             let breaker = circuits.entry(self.names[operation].clone()).or_default();
+            let before = breaker.verdict(now);
             breaker.failed((self.began, self.probes[operation]), limits, chance, now);
+            self.breakers.untold().note(&self.names[operation], breaker.newly_paused(before, now));
         }
         last_of(self.names.iter().filter_map(|name| circuits.get(name)).map(|breaker| breaker.verdict(now)))
     }

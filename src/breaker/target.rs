@@ -13,6 +13,17 @@ pub enum ModelOperation {
     Write,
 }
 
+impl ModelOperation {
+    /// The word for log and page.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ModelOperation::Generate => "generate",
+            ModelOperation::Edit => "edit",
+            ModelOperation::Write => "write",
+        }
+    }
+}
+
 /// What a call is for, as the breakers distinguish it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerTarget<'a> {
@@ -49,6 +60,17 @@ pub struct CircuitName {
     model: Option<String>,
     /// None for the breaker of a whole model.
     operation: Option<ModelOperation>,
+}
+
+impl std::fmt::Display for CircuitName {
+    /// `stability`, `stability/core`, `stability/core (edit)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.provider)?;
+        if let Some(model) = &self.model {
+            write!(f, "/{model}")?;
+        }
+        self.operation.map_or(Ok(()), |operation| write!(f, " ({})", operation.as_str()))
+    }
 }
 
 /// The place of a scope's breaker among the three.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 
 use crate::admin::ledger::{cells, render_json};
+use crate::admin::requests::RequestStory;
 use crate::cli;
 use crate::gateway::config_loader::ProcessEnv;
 use crate::store::report;
@@ -22,6 +23,9 @@ pub struct Args {
     /// The directory that holds the ledger, instead of a config.
     #[arg(long, conflicts_with = "config")]
     state_dir: Option<PathBuf>,
+    /// Tell all that the ledger has of one request, by its x-easel-request-id, instead of a report.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["by", "since", "until", "month", "tenant", "route", "provider", "model"])]
+    request: Option<String>,
     /// Group by these: day, provider, model, route, tenant, source, request, chosen (why the offer was asked), reason (why
     /// pictures were rejected before they were delivered), outcome, tier (how the cache found what it saved), purpose (to draw, to
     /// rewrite a prompt, to compare two, to embed one, or to reserve capacity).
@@ -69,7 +73,8 @@ enum ReportFormat {
 
 /// Prints the report.
 pub fn run(args: Args) -> ExitCode {
-    let Args { config, state_dir, by, since, until, month, zone, tenant, route, provider, model, format } = args;
+    let Args { config, state_dir, request, by, since, until, month, zone, tenant, route, provider, model, format } =
+        args;
     let filter = Filter { tenant, route, provider, model };
     let parameters = ReportParameters { by: Some(by), since, until, month, zone: Some(zone), filter };
     let query = match parameters.query() {
@@ -80,6 +85,9 @@ pub fn run(args: Args) -> ExitCode {
         Ok(state_dir) => state_dir,
         Err(ended) => return ended,
     };
+    if let Some(id) = request {
+        return tell_request(&state_dir, &id, format);
+    }
     let text = report::of_file(&state_dir, &query).map_err(|error| error.to_string()).and_then(|rows| match format {
         ReportFormat::Table => table(&query, &rows),
         ReportFormat::Csv => csv(&query, &rows),
@@ -87,6 +95,18 @@ pub fn run(args: Args) -> ExitCode {
     });
     match text {
         Ok(text) => cli::print(text.trim_end()),
+        Err(why) => cli::failed(why),
+    }
+}
+
+/// All that is known of one request.
+fn tell_request(state_dir: &Path, id: &str, format: ReportFormat) -> ExitCode {
+    match RequestStory::of_file(state_dir, id) {
+        Ok(story) => cli::print(match format {
+            ReportFormat::Json => format!("{:#}", story.json()),
+            ReportFormat::Table => story.text().trim_end().to_owned(),
+            ReportFormat::Csv => return cli::failed("a request is told as table or json, not as csv"),
+        }),
         Err(why) => cli::failed(why),
     }
 }

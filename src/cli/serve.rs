@@ -17,8 +17,8 @@ use crate::gateway::Gateway;
 use crate::gateway::config_loader::ProcessEnv;
 use crate::gateway::config_watcher::{POLL_INTERVAL, Watch};
 use crate::server::access_log::AccessLog;
-use crate::server::log_writer::{LogWriter, stream};
-use crate::server::process_log::tell_panics;
+use crate::server::log_writer::stream;
+use crate::server::process_log::{ProcessLog, tell_panics};
 use crate::sidecar::{self, RunningSidecar};
 
 /// How often memory that nobody uses goes back to the system.
@@ -39,7 +39,7 @@ pub struct Args {
 }
 
 /// Runs until told to stop.
-pub fn run(args: Args, diagnostics: &LogWriter) -> ExitCode {
+pub fn run(args: Args, diagnostics: &ProcessLog) -> ExitCode {
     let (watch, loaded) = Watch::open(args.file.unwrap_or(args.config), Arc::new(ProcessEnv));
     let plan = match loaded {
         Ok(plan) => plan,
@@ -52,12 +52,13 @@ pub fn run(args: Args, diagnostics: &LogWriter) -> ExitCode {
     runtime.block_on(serve(watch, plan, !args.no_access_log, diagnostics))
 }
 
-async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &LogWriter) -> ExitCode {
+async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &ProcessLog) -> ExitCode {
     // Before anything is served: until then a signal would end the process at once, requests and all.
     let signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => return cli::failed(format!("no signals: {error}")),
     };
+    diagnostics.follow(plan.server.log);
     if plan.server.state_dir.is_none() {
         log::warn!("server.state_dir is not set: what is paid is kept in memory and forgotten at the end");
     }
@@ -70,7 +71,7 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &LogWrit
         Ok(gateway) => gateway,
         Err(error) => return cli::failed(error),
     };
-    diagnostics.count_in(gateway.shared.metrics.diagnostic_lines_dropped.clone());
+    diagnostics.lines().count_in(gateway.shared.metrics.diagnostic_lines_dropped.clone());
     let log = if access_log { to_stdout(&gateway) } else { Ok(AccessLog::off()) };
     let log = match log {
         Ok(log) => log,
@@ -84,6 +85,7 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &LogWrit
     tell_panics();
     log::info!("images on {}://{}, metrics and health on http://{}", running.scheme, running.addr, running.admin);
     tokio::spawn(return_free_memory());
+    tokio::spawn(follow_log_rules(diagnostics.clone(), gateway.clone()));
     until_stopped(gateway, watch, running, signals).await
 }
 
@@ -94,6 +96,19 @@ async fn return_free_memory() {
         tokio::time::sleep(GIVE_BACK).await;
         // The next one may have what this one could not get.
         drop(thread::Builder::new().name("give back".to_owned()).spawn(|| drop(Box::new([0_u8; 64]))));
+    }
+}
+
+/// Has the log written as the config says that is in force.
+async fn follow_log_rules(diagnostics: ProcessLog, gateway: Arc<Gateway>) {
+    let mut followed = gateway.snapshot().plan.server.log;
+    loop {
+        tokio::time::sleep(POLL_INTERVAL).await;
+        let rules = gateway.snapshot().plan.server.log;
+        if rules != followed {
+            diagnostics.follow(rules);
+            followed = rules;
+        }
     }
 }
 

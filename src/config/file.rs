@@ -48,7 +48,9 @@ pub(super) use scalar::{
     Bytes, Color, Decimal, Delivery, Dollars, FileFormat, HeaderText, HedgeAfter, Hidden, Percent, Pixels, Quality,
     QualityCheck, Ratio, RowSize, Time, When, ZoneName,
 };
-pub(super) use server::{Cache, Cors, DiskCache, Idempotency, Ledger, Limits, OnLedgerError, Server, Tls, Words};
+pub(super) use server::{
+    Cache, Cors, DiskCache, Idempotency, Ledger, Limits, Log, LogFormat, LogLevel, OnLedgerError, Server, Tls, Words,
+};
 pub(super) use strategy::{AskWhen, CheapestAccepted, Strategy, StrategyWord};
 
 /// One Easel: where it listens, whom it may ask, and which request goes where.

@@ -31,7 +31,8 @@ pub use crate::config::plan::route::{
     Defaults, Enrich, MOST_VARIANTS, ModelPattern, Offer, OnDeadline, Prompt, Route, RouteCache,
 };
 pub use crate::config::plan::server::{
-    Cache, CacheWords, DiskCache, Idempotency, LedgerRules, Limits, OnLedgerError, Server, Tls,
+    Cache, CacheWords, DiskCache, Idempotency, LedgerRules, Limits, LogFormat, LogLevel, LogRules, OnLedgerError,
+    Server, Tls,
 };
 pub use alert::{Alert, Comparison, Condition, Dimension, LONGEST_WINDOW, Measure, Unit};
 pub use client::{Client, Priority, Rate};

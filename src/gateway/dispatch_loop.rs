@@ -21,6 +21,7 @@ use crate::gateway::dispatch_loop::facts::GatewayFacts;
 use crate::gateway::dispatch_loop::reserve::Reserved;
 use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
 use crate::gateway::join_few::JoinFew;
+use crate::gateway::log_context::within_request;
 use crate::gateway::routed_request::RoutedRequest;
 use crate::gateway::single_flight::Flight;
 use crate::request::ImageRequest;
@@ -137,7 +138,8 @@ impl DispatchLoop {
         }
         self.waiting.clear();
         let (work, late) = (self.spec.shared.work.clone(), self.flight.late_calls());
-        work.spawn(async move {
+        let id = self.spec.request_id.clone();
+        work.spawn(within_request(id, async move {
             let _late = late;
             while !self.running.is_empty() {
                 let completed = self.running.next().await;
@@ -145,7 +147,7 @@ impl DispatchLoop {
                 self.complete(completed);
                 log::info!("a call nobody waited for brought {pictures} pictures for {cost} USD");
             }
-        });
+        }));
     }
 
     fn waits_as_batch(&self) -> bool {
@@ -201,6 +203,7 @@ impl DispatchLoop {
         let Reserved { offer, provider, slot, pass, opened, hedge } = reserved;
         self.flight.update(|progress| {
             progress.attempts += 1;
+            progress.under_way.push(offer.name.clone());
             progress.skipped.retain(|(name, _)| *name != offer.name);
         });
         let attempt = Arc::new(Attempt {

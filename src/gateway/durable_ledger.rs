@@ -20,6 +20,7 @@ use crate::ledger::sliding_window::{KEPT, VerdictChange, WindowFact, WindowSum, 
 use crate::ledger::{BudgetExceeded, Charge, Hold, Intent, Ledger, Settled, add_to_windows, counter_keys};
 use crate::money::Usd;
 use crate::store::report::{Figures, ReportBy, ReportQuery};
+use crate::store::request_lines::RequestLine;
 use crate::store::settled_queries::{Filter, Sums};
 use crate::store::{
     Health, Location, OpenedStore, Options, ReadSnapshot, Store, StoreError, Unwritten, VerdictEffect, Write,
@@ -217,6 +218,12 @@ impl DurableLedger {
     /// Hands in what the cache saved since the last time.
     pub fn write_savings(&self) {
         self.savings.take(self.clock.now()).into_iter().for_each(|saved| self.store.write_unawaited(saved));
+    }
+
+    /// Remembers what was told of a request that called somebody, so that it can be told again. Nobody waits for that.
+    pub fn told(&self, id: &str, line: &str) {
+        let told = RequestLine { id: id.into(), at: self.clock.now(), line: line.into() };
+        self.store.write_unawaited(Write::Request(told));
     }
 
     /// Takes a tenant's verdict on a picture. `None` if it never received it. On disk when it resolves.

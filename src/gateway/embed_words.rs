@@ -191,12 +191,12 @@ fn embedder(near: &NearEmbedding) -> u64 {
 
 /// Tells what a route in shadow mode would have served by an embedding.
 pub fn tell_shadow(spec: &RoutedRequest, asked: &Asked<'_>, near: &NearEmbedding, words: &WordsEmbedding) {
-    let (shared, route, id) = (&spec.shared, &spec.matched.route.name, &spec.request_id);
+    let (shared, route) = (&spec.shared, &spec.matched.route.name);
     let Some(alike) = shared.cache.alike(asked, &words.asked(near)) else { return };
     let similarity = alike.similarity;
     shared.metrics.cache_shadow_hits.with_label_values(&[route.as_str()]).inc();
     let (key, other) = (asked.canonical.key(), alike.key);
-    log::info!("request {id}: route {route}: {similarity} alike, would be served: keys {key:032x} {other:032x}");
+    log::info!("route {route}: {similarity} alike, would be served: keys {key:032x} {other:032x}");
     shared.shadow_hits.add(ShadowHit {
         a: asked.canonical.prompt().to_owned(),
         b: alike.prompt,

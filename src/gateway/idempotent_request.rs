@@ -13,6 +13,7 @@ use crate::dispatch::no_picture_error;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::detached_task::Detached;
 use crate::gateway::idempotency_book::{FirstTurn, KeyWaiter, KeyedRequest, Turn};
+use crate::gateway::log_context::within_request;
 use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::gateway::progress;
 use crate::gateway::serve_request::ServeRequest;
@@ -66,7 +67,7 @@ struct FirstRequest {
 
 /// Draws it, as work that goes on without its client.
 async fn first(serving: ServeRequest, mut first: FirstRequest) -> Outcome {
-    let (version, tracker) = (serving.snapshot.version, serving.shared.work.clone());
+    let (version, tracker, id) = (serving.snapshot.version, serving.shared.work.clone(), serving.id.clone());
     let (answer, mut answered) = oneshot::channel();
     let work = async move {
         let outcome = Outcome { idempotency: Some(KeyUse::First), ..serving.run().await };
@@ -78,7 +79,7 @@ async fn first(serving: ServeRequest, mut first: FirstRequest) -> Outcome {
             first.fail(outcome).await;
         }
     };
-    let mut work = Detached::new(work, tracker);
+    let mut work = Detached::new(within_request(id, work), tracker);
     let outcome = tokio::select! {
         biased;
         outcome = &mut answered => outcome,
@@ -146,7 +147,8 @@ async fn join(serving: &ServeRequest, waiter: KeyWaiter) -> Outcome {
                 let ended = ended.ok().and_then(|ended| ended.clone());
                 let Some(ended) = ended else { return unserved(serving, refusal(KeyRefusal::Interrupted)) };
                 let (idempotency, cache) = (Some(KeyUse::Joined), CacheUse::Joined);
-                return Outcome { idempotency, cache, cost: Usd::ZERO, attempts: 0, calls: Vec::new(), ..ended };
+                let (calls, under_way, not_needed) = (Vec::new(), Vec::new(), Vec::new());
+                return Outcome { idempotency, cache, cost: Usd::ZERO, attempts: 0, calls, under_way, not_needed, ..ended };
             }
             Ok(()) = flight.changed() => announce(&mut flight),
             () = sleep_until(serving.deadline) => {

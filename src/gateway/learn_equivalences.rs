@@ -15,6 +15,7 @@ use crate::canonical::Canonical;
 use crate::config::plan::{EquivalenceJudge, Learn, NearEmbedding, Priority, Provider, RouteCache, TextModel};
 use crate::equivalences::NotAsked;
 use crate::gateway::caller::Caller;
+use crate::gateway::log_context::within_request;
 use crate::gateway::shared::Shared;
 use crate::gateway::snapshot::Snapshot;
 use crate::gateway::text_call::{LONGEST_CHAT, NoTextCall, TextCall};
@@ -98,14 +99,15 @@ impl MissedRequest {
             shared.equivalences.count(&self.matched.route.name, NearMissOutcome::QueueFull.as_str());
             return;
         };
-        shared.work.spawn(async move {
+        let id = self.id.clone();
+        shared.work.spawn(within_request(id, async move {
             let _room = room;
             let Some(_turn) = self.shared.equivalences.turn().await else { return };
             // A server that stops waits for what is paid for, and for nothing that could be.
             if !self.shared.work.is_closed() {
                 self.ask_about_all(&learn).await;
             }
-        });
+        }));
     }
 
     async fn ask_about_all(&self, learn: &Learn) {

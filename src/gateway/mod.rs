@@ -30,6 +30,7 @@ mod answer_keeper;
 pub mod attempt;
 pub mod background;
 pub mod best_effort;
+mod breaker_log;
 pub mod call_rates;
 pub mod caller;
 mod cold_pictures;
@@ -52,6 +53,7 @@ pub mod ignored_proxy;
 mod join_few;
 mod kept_answer;
 mod learn_equivalences;
+pub mod log_context;
 pub mod outcome;
 pub mod outside_judge;
 pub mod picture_disk;
@@ -59,7 +61,9 @@ mod picture_head;
 pub mod progress;
 pub mod quality_pool;
 pub mod read_file;
+pub mod recent_requests;
 pub mod rejected_files;
+mod request_outcome;
 pub mod routed_request;
 pub mod savings;
 mod scrape;
@@ -227,6 +231,16 @@ impl Gateway {
 
     /// The life of a request. `header` looks up a request header by its lower-case name.
     pub async fn serve<'a>(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        ask: GatewayRequest,
+        header: impl Fn(&str) -> Option<&'a str>,
+    ) -> Outcome {
+        let id = ask.id.clone();
+        log_context::within_request(id, self.serve_within(snapshot, ask, header)).await
+    }
+
+    async fn serve_within<'a>(
         &self,
         snapshot: &Arc<Snapshot>,
         ask: GatewayRequest,

@@ -48,6 +48,9 @@ impl CacheUse {
 /// two offers that fail has twenty.
 pub const MOST_CALL_RECORDS: usize = 32;
 
+/// What a call's record says that brought what it was asked for.
+pub const CALL_OK: &str = "ok";
+
 /// One call that was made for a request, as the log tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallRecord {
@@ -76,6 +79,8 @@ pub struct Outcome {
     pub near: Vec<String>,
     /// How alike the words are of delivered pictures that were found by an embedding, the least alike.
     pub similarity: Option<Similarity>,
+    /// The request that drew for it as well, by its id, where it followed that one's flight.
+    pub joined: Option<Arc<str>>,
     /// How its idempotency key took part, if it has one and was neither refused nor wrong before that counted.
     pub idempotency: Option<KeyUse>,
     /// What this request paid, and what is set aside for a hedge or a hedged call that is still under way; a follower and a
@@ -85,8 +90,12 @@ pub struct Outcome {
     pub attempts: u32,
     /// Those of them that have ended, in that order.
     pub calls: Vec<CallRecord>,
+    /// The offers of the others, each as often as it is asked.
+    pub under_way: Vec<String>,
     /// Offers not asked, and why.
     pub skipped: Vec<(String, &'static str)>,
+    /// Offers of the route that nothing kept from being asked, and whose turn did not come.
+    pub not_needed: Vec<String>,
     /// The model that was to rewrite the prompt, and what became of it. `None` without one, and where nothing was drawn.
     pub enriched: Option<(String, &'static str)>,
     /// Pictures wanted.
@@ -106,11 +115,14 @@ impl Outcome {
             cache: CacheUse::Bypass,
             near: Vec::new(),
             similarity: None,
+            joined: None,
             idempotency: None,
             cost: Usd::ZERO,
             attempts: 0,
             calls: Vec::new(),
+            under_way: Vec::new(),
             skipped: Vec::new(),
+            not_needed: Vec::new(),
             enriched: None,
             wanted: 0,
             format: ResponseFormat::B64Json,
@@ -125,6 +137,18 @@ impl Outcome {
             *counts.entry(&*kept.drawn_by).or_default() += 1;
         }
         counts
+    }
+
+    /// Calls that brought nothing to deliver, or less than was asked for: each offer with each of its words once, in the
+    /// order in which that came.
+    pub fn failed_offers(&self) -> Vec<(&str, &'static str)> {
+        let mut failed: Vec<(&str, &'static str)> = Vec::new();
+        for call in self.calls.iter().filter(|call| call.outcome != CALL_OK) {
+            if !failed.contains(&(&*call.offer, call.outcome)) {
+                failed.push((&call.offer, call.outcome));
+            }
+        }
+        failed
     }
 
     /// Wishes that were changed for the delivered pictures, each once.

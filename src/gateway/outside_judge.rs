@@ -32,7 +32,7 @@ use crate::upstream::transport::{AllowedTargets, Bounds, Transport, TransportErr
 
 mod answer;
 mod question;
-mod signature;
+pub mod signature;
 mod turns;
 
 /// Longest wait for a connection, within the judge's own timeout; a judge is next door or in the same region.

@@ -10,11 +10,10 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::cache::{Asked, CacheLookup, Found, Freshness, Miss, PlacedPicture, Tier};
+use crate::cache::{Asked, CacheLookup, Found, Freshness, Miss, PlacedPicture};
 use crate::canonical::Canonical;
 use crate::canonical::config_digest::Digest;
-use crate::config::plan::{OnDeadline, Priority, RouteCache};
-use crate::dispatch;
+use crate::config::plan::{Priority, RouteCache};
 use crate::gateway::caller::Caller;
 use crate::gateway::detached_task::Detached;
 use crate::gateway::dispatch_loop;
@@ -22,17 +21,17 @@ use crate::gateway::embed_words::{self, EmbedWords};
 use crate::gateway::enrich::{self, RewriteCacheScope};
 use crate::gateway::gateway_request::CacheWish;
 use crate::gateway::learn_equivalences::MissedRequest;
+use crate::gateway::log_context::within_request;
 use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::gateway::progress::ProgressSender;
 use crate::gateway::routed_request::RoutedRequest;
-use crate::gateway::savings::Saving;
 use crate::gateway::shared::Shared;
-use crate::gateway::single_flight::{Flight, FlightKey, FlightLeader, FlightRole, Flights, Progress};
+use crate::gateway::single_flight::{Flight, FlightKey, FlightLeader, FlightMember, FlightRole, Flights};
 use crate::gateway::snapshot::Snapshot;
 use crate::gateway::words_embedding::RequestEmbedding;
 use crate::money::Usd;
 use crate::prompt_match::{self, LearnedPairs};
-use crate::request::{ImageRequest, ResponseFormat};
+use crate::request::ImageRequest;
 use crate::routing::{Caps, RouteMatch};
 
 /// One request whose route is known.
@@ -96,14 +95,15 @@ impl ServeRequest {
                     let progress = flight.progress();
                     let their_deadline = progress.out_of_time && progress.pictures.len() < self.wanted();
                     if late || !their_deadline {
-                        return self.outcome(progress, CacheUse::Joined, late);
+                        let joined = Some(flight.leader().clone());
+                        return Outcome { joined, ..self.outcome(progress, CacheUse::Joined, late) };
                     }
                 }
             }
         }
     }
 
-    fn wanted(&self) -> usize {
+    pub(super) fn wanted(&self) -> usize {
         usize::from(self.request.n)
     }
 
@@ -197,10 +197,14 @@ impl ServeRequest {
     /// already: where the route wants more different ones, so many flights may be under way at once.
     fn join_flight(&self, available: u8) -> FlightRole {
         if self.wish != CacheWish::Use {
-            return FlightRole::Lead(Flights::alone(self.deadline, self.priority));
+            return FlightRole::Lead(Flights::alone(self.member()));
         }
         let room = self.reuse.map_or(1, |reuse| self.asked(&reuse, &|_| None).flights(available));
-        self.shared.flights.join(self.flight_key(), room, self.deadline, self.priority, Instant::now())
+        self.shared.flights.join(self.flight_key(), room, self.member(), Instant::now())
+    }
+
+    fn member(&self) -> FlightMember {
+        FlightMember { request_id: self.id.clone(), deadline: self.deadline, priority: self.priority }
     }
 
     fn flight_key(&self) -> FlightKey {
@@ -288,7 +292,7 @@ impl ServeRequest {
             dispatch_loop::draw(spec, flight).await;
             drop(lead);
         };
-        Detached::new(drawing, self.shared.work.clone())
+        Detached::new(within_request(self.id.clone(), drawing), self.shared.work.clone())
     }
 
     /// What the cache has of the request, and the word for that; nothing is counted.
@@ -326,64 +330,6 @@ impl ServeRequest {
             open,
             deadline: self.deadline,
             deadline_after: self.deadline_after,
-        }
-    }
-
-    fn hit(&self, found: Found) -> Outcome {
-        self.save(&found);
-        let Found { pictures, tiers: _, differences, similarity, available: _ } = &found;
-        let progress = Progress { pictures: pictures.clone(), ..Progress::default() };
-        let (near, similarity) = (differences.clone(), *similarity);
-        Outcome { near, similarity, ..self.outcome(progress, CacheUse::Hit(found.tier()), false) }
-    }
-
-    /// Writes down what was not paid for these pictures, by the tier that had them.
-    fn save(&self, found: &Found) {
-        for tier in Tier::ALL {
-            let of_tier = found.pictures.iter().zip(&found.tiers).filter(|(_, from)| **from == tier);
-            let (pictures, usd) = of_tier.fold((0, Usd::ZERO), |(pictures, usd), (placed, _)| {
-                (pictures + 1, usd.saturating_add(placed.generated.usd))
-            });
-            if pictures > 0 {
-                let (tenant, route, tier) = (&self.caller.tenant, &self.matched.route.name, tier.as_str());
-                self.shared.durable_ledger.saved(Saving { tenant, route, tier, pictures, usd });
-            }
-        }
-    }
-
-    /// The outcome of what there is. A follower and a hit pay nothing.
-    fn outcome(&self, mut progress: Progress, cache: CacheUse, late: bool) -> Outcome {
-        progress.best_effort.fill(&mut progress.pictures, self.request.n, self.request.seed.is_some());
-        progress.pictures.sort_by_key(|placed| placed.place);
-        let complete = progress.pictures.len() == self.wanted();
-        let partial_is_fine = !late || self.matched.route.on_deadline == OnDeadline::Partial;
-        let result = if complete || (!progress.pictures.is_empty() && partial_is_fine) {
-            Ok(progress.pictures.into_iter().map(|placed| placed.generated).collect())
-        } else {
-            Err(progress.error.unwrap_or_else(dispatch::no_picture_error::deadline))
-        };
-        if let Err(error) = &result
-            && let Some(detail) = &error.detail
-        {
-            log::warn!("route {}: {}: {detail}", self.matched.route.name, error.code());
-        }
-        let led = cache != CacheUse::Joined;
-        let drawn = if led { progress.cost.saturating_add(progress.hedging) } else { Usd::ZERO };
-        Outcome {
-            version: self.snapshot.version,
-            route: Some(self.matched.route.name.clone()),
-            cache,
-            near: Vec::new(),
-            similarity: None,
-            idempotency: None,
-            cost: self.embedding.cost.saturating_add(drawn),
-            attempts: if led { progress.attempts } else { 0 },
-            calls: if led { progress.calls } else { Vec::new() },
-            skipped: progress.skipped,
-            enriched: progress.enriched,
-            wanted: self.request.n,
-            format: self.request.response_format.unwrap_or(ResponseFormat::B64Json),
-            result,
         }
     }
 }

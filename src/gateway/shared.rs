@@ -19,6 +19,7 @@ use crate::gateway::idempotency_book::IdempotencyBook;
 use crate::gateway::outside_judge::OutsideJudges;
 use crate::gateway::picture_disk::PictureDisk;
 use crate::gateway::quality_pool::QualityWorkers;
+use crate::gateway::recent_requests::RecentRequests;
 use crate::gateway::rejected_files::RejectedFiles;
 use crate::gateway::shadow_hits::ShadowHits;
 use crate::gateway::single_flight::Flights;
@@ -61,6 +62,8 @@ pub struct Shared {
     pub equivalences: EquivalenceRecord,
     /// What routes in shadow mode would have served.
     pub shadow_hits: ShadowHits,
+    /// The last image requests, as the log tells them.
+    pub recent_requests: RecentRequests,
     /// Requests with an idempotency key.
     pub idempotency: IdempotencyBook,
     /// What Prometheus scrapes.
@@ -130,6 +133,7 @@ impl Shared {
             durable_ledger,
             equivalences,
             shadow_hits: ShadowHits::default(),
+            recent_requests: RecentRequests::default(),
             idempotency,
             ledger,
             rate_limiter: RateLimiter::default(),

@@ -60,6 +60,8 @@ pub struct Progress {
     pub attempts: u32,
     /// Those of them that have ended.
     pub calls: Vec<CallRecord>,
+    /// The offers of the others, each as often as it is asked.
+    pub under_way: Vec<String>,
     /// Offers not asked, and why.
     pub skipped: Vec<(String, &'static str)>,
     /// The model that was to rewrite the prompt, and what became of it.
@@ -70,8 +72,21 @@ pub struct Progress {
     pub error: Option<Error>,
 }
 
+/// A request that leads a flight or joins one.
+#[derive(Clone, Debug)]
+pub struct FlightMember {
+    /// Its own id.
+    pub request_id: Arc<str>,
+    /// Until when it waits.
+    pub deadline: Instant,
+    /// The class in which it waits for slots.
+    pub priority: Priority,
+}
+
 /// One drawing that several requests may wait for.
 pub struct Flight {
+    /// The leader's id.
+    leader: Arc<str>,
     progress: Mutex<Progress>,
     /// What the pictures of the request are compared by, those from the cache included.
     fingerprints: Mutex<Vec<Fingerprint>>,
@@ -89,8 +104,10 @@ pub struct Flight {
 }
 
 impl Flight {
-    fn new(deadline: Instant, priority: Priority) -> Arc<Flight> {
+    fn new(leader: FlightMember) -> Arc<Flight> {
+        let FlightMember { request_id, deadline, priority } = leader;
         Arc::new(Flight {
+            leader: request_id,
             progress: Mutex::new(Progress::default()),
             fingerprints: Mutex::default(),
             joinable_until: deadline,
@@ -100,6 +117,11 @@ impl Flight {
             late_calls: watch::Sender::new(false),
             changes: watch::Sender::new(()),
         })
+    }
+
+    /// The id of the request that draws.
+    pub fn leader(&self) -> &Arc<str> {
+        &self.leader
     }
 
     /// Waits until nothing more will come.
@@ -138,16 +160,16 @@ impl Flight {
         let _ = self.priority.subscribe().wait_for(|priority| *priority == Priority::Live).await;
     }
 
-    /// Lets a request of this class join that waits until `deadline`, unless it is too late for that.
-    fn admit(&self, deadline: Instant, priority: Priority, now: Instant) -> bool {
+    /// Lets a request join, unless it is too late for that.
+    fn admit(&self, member: &FlightMember, now: Instant) -> bool {
         if now >= self.joinable_until {
             return false;
         }
-        if priority == Priority::Live {
+        if member.priority == Priority::Live {
             self.priority.send_if_modified(|flight| std::mem::replace(flight, Priority::Live) != Priority::Live);
         }
         let mut latest = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
-        *latest = deadline.max(*latest);
+        *latest = member.deadline.max(*latest);
         true
     }
 
@@ -209,16 +231,8 @@ pub enum FlightRole {
 }
 
 impl Flights {
-    /// Joins a flight of this key for a request of this class that waits until `deadline`, or starts one where fewer than
-    /// `room` are under way, or none that it may join.
-    pub fn join(
-        self: &Arc<Flights>,
-        key: FlightKey,
-        room: usize,
-        deadline: Instant,
-        priority: Priority,
-        now: Instant,
-    ) -> FlightRole {
+    /// Joins a flight of this key, or starts one where fewer than `room` are under way, or none that `member` may join.
+    pub fn join(self: &Arc<Flights>, key: FlightKey, room: usize, member: FlightMember, now: Instant) -> FlightRole {
         let mut flights = self.table.entry(key.clone()).or_default();
         // Its leader's time is over. Those who joined it stay on it; no other will.
         flights.retain(|flight| now < flight.joinable_until);
@@ -226,19 +240,19 @@ impl Flights {
             // The one that fewest follow, so that each has its share of them.
             let mut open: Vec<&Arc<Flight>> = flights.iter().collect();
             open.sort_by_key(|flight| Arc::strong_count(flight));
-            if let Some(flight) = open.into_iter().find(|flight| flight.admit(deadline, priority, now)) {
+            if let Some(flight) = open.into_iter().find(|flight| flight.admit(&member, now)) {
                 return FlightRole::Follow(flight.clone());
             }
         }
-        let (flight, others) = (Flight::new(deadline, priority), flights.len());
+        let (flight, others) = (Flight::new(member), flights.len());
         flights.push(flight.clone());
         drop(flights);
         FlightRole::Lead(FlightLeader { flight, others, registered: Some((self.clone(), key)) })
     }
 
     /// A flight that no request can join, for a request that must not share.
-    pub fn alone(deadline: Instant, priority: Priority) -> FlightLeader {
-        FlightLeader { flight: Flight::new(deadline, priority), others: 0, registered: None }
+    pub fn alone(member: FlightMember) -> FlightLeader {
+        FlightLeader { flight: Flight::new(member), others: 0, registered: None }
     }
 
     /// How many flights are under way.
@@ -308,7 +322,11 @@ mod tests {
     }
 
     fn join_at(flights: &Arc<Flights>, n: u8, now: Instant) -> FlightRole {
-        flights.join(key(n), 1, now + SECOND, Priority::Live, now)
+        flights.join(key(n), 1, member(now + SECOND, Priority::Live), now)
+    }
+
+    fn member(deadline: Instant, priority: Priority) -> FlightMember {
+        FlightMember { request_id: "r1".into(), deadline, priority }
     }
 
     #[tokio::test]
@@ -348,7 +366,7 @@ mod tests {
     #[tokio::test]
     async fn a_live_request_raises_the_flight_of_a_batch_job_and_a_batch_job_lowers_none() {
         let (flights, now) = (Arc::new(Flights::default()), Instant::now());
-        let join = |priority| flights.join(key(1), 1, now + SECOND, priority, now);
+        let join = |priority| flights.join(key(1), 1, member(now + SECOND, priority), now);
         let FlightRole::Lead(lead) = join(Priority::Batch) else { panic!("the first must lead") };
         let flight = lead.flight().clone();
         assert!(matches!(join(Priority::Batch), FlightRole::Follow(_)));

@@ -14,6 +14,7 @@ use crate::breaker::{BreakerTarget, ModelOperation, Pass, Pause};
 use crate::concurrency_limit::{Admission, Claim, Occupancy, Slot};
 use crate::config::plan::{Budget, Priority, Provider, TextModel};
 use crate::failure::{Class, Failure};
+use crate::gateway::breaker_log::log_breaker_changes;
 use crate::gateway::call_rates::RatedCall;
 use crate::gateway::durable_ledger::OpenedAttempt;
 use crate::gateway::shared::Shared;
@@ -153,6 +154,7 @@ impl TextCall<'_> {
                 Err(NoTextCall::Failed(failure))
             }
         };
+        log_breaker_changes(&self.shared.breakers);
         TextCallResult { told, cost: paid.cost, promised: paid.promised }
     }
 

@@ -9,6 +9,7 @@ use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Snapshot;
 use crate::server::connections::BodyReadGuard;
 use crate::server::in_flight::InFlightGuard;
+use crate::server::log_line::Asked;
 use crate::server::request_body::ReceivedBody;
 use crate::server::request_id;
 
@@ -18,6 +19,8 @@ pub struct Ctx {
     pub(super) id: String,
     /// The config that the request began with.
     pub(super) snapshot: Option<Arc<Snapshot>>,
+    /// What an image request asked for, as far as it could be read.
+    pub(super) asked: Option<Asked>,
     /// What became of an image request.
     pub(super) outcome: Option<Outcome>,
     /// Its place among the requests in flight.
@@ -41,6 +44,7 @@ impl Ctx {
             began: Instant::now(),
             id,
             snapshot: None,
+            asked: None,
             outcome: None,
             counted: None,
             upload: None,

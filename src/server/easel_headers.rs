@@ -25,6 +25,8 @@ pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-easel-attempts");
 pub const ENRICHED: HeaderName = HeaderName::from_static("x-easel-enriched");
 /// Offers that were not asked, and why.
 pub const SKIPPED: HeaderName = HeaderName::from_static("x-easel-skipped");
+/// Offers that were asked and failed, and how.
+pub const FAILED: HeaderName = HeaderName::from_static("x-easel-failed");
 /// What was drawn other than asked for.
 pub const ADJUSTED: HeaderName = HeaderName::from_static("x-easel-adjusted");
 /// Which offers drew how many pictures.
@@ -42,7 +44,7 @@ pub const FLAGGED: HeaderName = HeaderName::from_static("x-easel-flagged");
 pub const REJECTED: HeaderName = HeaderName::from_static("x-easel-rejected");
 
 /// All of them.
-pub static ALL: [HeaderName; 17] = [
+pub static ALL: [HeaderName; 18] = [
     ROUTE,
     CACHE,
     NEAR,
@@ -53,6 +55,7 @@ pub static ALL: [HeaderName; 17] = [
     ATTEMPTS,
     ENRICHED,
     SKIPPED,
+    FAILED,
     ADJUSTED,
     SERVED_BY,
     IMAGE_IDS,

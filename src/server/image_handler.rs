@@ -22,6 +22,7 @@ use crate::server::context::Ctx;
 use crate::server::endpoint::Operation;
 use crate::server::event_stream::{Events, Stream};
 use crate::server::in_flight::{GaugeGuard, InFlightGuard};
+use crate::server::log_line::Asked;
 use crate::server::rate_allowance::Allowance;
 use crate::server::request_headers;
 use crate::server::request_headers::{cache_wish, routed_headers};
@@ -121,12 +122,13 @@ impl Easel {
     async fn ask(
         &self,
         session: &mut Session,
-        ctx: &Ctx,
+        ctx: &mut Ctx,
         snapshot: &Snapshot,
         operation: Operation,
     ) -> Result<(GatewayRequest, InFlightPermit), Error> {
         let limits = &snapshot.plan.server.limits;
         let caller = authenticate::identify(session, &snapshot.plan).inspect_err(|_| request_body::leave(session))?;
+        ctx.asked = Some(Asked::by(&caller.tenant));
         let head = match self.head(session, limits, operation) {
             Ok(told) => told,
             Err(error) => {
@@ -140,6 +142,8 @@ impl Easel {
         let permit = self.permit(snapshot)?;
         let Head { max_usd, deadline_after, priority, idempotency_key, media } = head;
         let request = parse_request::request(session, operation, media, body, limits).await?;
+        let prompts = snapshot.plan.server.log.prompts;
+        ctx.asked = Some(Asked::of(&caller.tenant, &request, self.gateway.shared.hash_seed, prompts));
         let (id, cache) = (ctx.id.as_str().into(), cache_wish(session));
         let progress = None;
         let asked =

@@ -25,6 +25,7 @@ mod in_flight;
 pub(crate) mod listener_context;
 #[cfg(feature = "cli")]
 mod log_dedup;
+mod log_line;
 pub mod log_writer;
 mod message_framing;
 mod models;

@@ -1,22 +1,30 @@
 //! The process's logger: diagnostics of Easel and its libraries, beside the access log.
 //!
-//! Lines look as `env_logger` makes them and are filtered as it filters. They go to a bounded writer, so that a stream
-//! nobody reads freezes nothing, and are summed up (`log_dedup.rs`) when they repeat themselves.
+//! Lines look as `env_logger` makes them, or are JSON, and are filtered as it filters. Each says which request it belongs to.
+//! They go to a bounded writer, so that a stream nobody reads freezes nothing, and are summed up (`log_dedup.rs`) when they
+//! repeat themselves.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use env_logger::{Env, Logger, Target};
+use arc_swap::ArcSwap;
+use env_logger::{Env, Logger};
 use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
+use serde_json::json;
 
+use crate::config::plan::{LogFormat, LogLevel, LogRules};
+use crate::gateway::log_context::current_request;
 use crate::server::log_dedup::{HeldLines, LogDedup, WINDOW};
 use crate::server::log_writer::{LAST_LINES, LogWriter, stream};
 
 /// The filter of a server where `EASEL_LOG` is not set.
 pub const FILTER: &str = "info,pingora_core=warn,pingora_proxy=off";
+
+/// Filters the log in place of what a config says of it.
+const VARIABLE: &str = "EASEL_LOG";
 
 /// Every line from here is shown: it may be the only record of money that could not be written down.
 const WHOLE: &str = "easel::store";
@@ -37,14 +45,45 @@ pub enum NoLog {
 ///
 /// # Errors
 /// When the process cannot start it, or has one.
-pub fn init(default: &str) -> Result<Arc<LogWriter>, NoLog> {
+pub fn init(default: &str) -> Result<ProcessLog, NoLog> {
     // A line is written at once: who looks for the cause of a sudden end finds it.
     let lines = Arc::new(LogWriter::to(stream(io::stderr())?, "diagnostics", Duration::ZERO)?);
-    let diagnostics = Diagnostics::start(Env::default().filter_or("EASEL_LOG", default), lines.clone())?;
-    // Beyond this Pingora writes whole request headers, keys and webhooks' addresses included.
-    log::set_max_level(diagnostics.0.logger.filter().min(LevelFilter::Debug));
+    let diagnostics = Diagnostics::start(VARIABLE, default, lines)?;
+    let process_log = ProcessLog(diagnostics.0.clone());
+    process_log.bound_level();
     log::set_boxed_logger(Box::new(diagnostics))?;
-    Ok(lines)
+    Ok(process_log)
+}
+
+/// The process's log, as long as it has one.
+#[derive(Clone)]
+pub struct ProcessLog(Arc<Inner>);
+
+impl ProcessLog {
+    /// Where its lines go.
+    pub fn lines(&self) -> &LogWriter {
+        &self.0.lines
+    }
+
+    /// Writes from now on as a config says. Where `EASEL_LOG` is set, that goes before the config's level.
+    pub fn follow(&self, rules: LogRules) {
+        self.0.json.store(rules.format == Some(LogFormat::Json), Ordering::Relaxed);
+        let filter = FILTER.replacen("info", rules.level.as_str(), 1);
+        // Pingora's own warnings are no failures that a person must look at.
+        let filter = if rules.level == LogLevel::Error { filter.replace("=warn", "=error") } else { filter };
+        self.0.logger.store(Arc::new(logger(self.0.variable, &filter)));
+        self.bound_level();
+    }
+
+    /// Beyond this Pingora writes whole request headers, keys and webhooks' addresses included.
+    fn bound_level(&self) {
+        log::set_max_level(self.0.logger.load().filter().min(LevelFilter::Debug));
+    }
+}
+
+/// What filters as `variable` of the environment says, or else as `default` does. It writes nothing.
+fn logger(variable: &str, default: &str) -> Logger {
+    env_logger::Builder::from_env(Env::default().filter_or(variable, default)).build()
 }
 
 /// Panics are told in the log from now on, and not beside it, where a stream nobody reads would freeze the thread.
@@ -61,7 +100,12 @@ pub fn tell_panics() {
 struct Diagnostics(Arc<Inner>);
 
 struct Inner {
-    logger: Logger,
+    /// What in the environment goes before a config.
+    variable: &'static str,
+    /// Which lines are written.
+    logger: ArcSwap<Logger>,
+    /// Whether they are JSON.
+    json: AtomicBool,
     lines: Arc<LogWriter>,
     repeats: Mutex<LogDedup>,
     /// Tells the thread that says sums that there is one to say.
@@ -71,11 +115,10 @@ struct Inner {
 }
 
 impl Diagnostics {
-    fn start(env: Env<'_>, lines: Arc<LogWriter>) -> io::Result<Diagnostics> {
-        let target = Target::Pipe(Box::new(LineSink(lines.clone())));
-        let logger = env_logger::Builder::from_env(env).target(target).build();
-        let (repeats, held) = (Mutex::default(), Condvar::new());
-        let inner = Arc::new(Inner { logger, lines, repeats, held, told: AtomicU64::new(0) });
+    fn start(variable: &'static str, default: &str, lines: Arc<LogWriter>) -> io::Result<Diagnostics> {
+        let logger = ArcSwap::from_pointee(logger(variable, default));
+        let (json, repeats, held) = (AtomicBool::new(false), Mutex::default(), Condvar::new());
+        let inner = Arc::new(Inner { variable, logger, json, lines, repeats, held, told: AtomicU64::new(0) });
         let summing = inner.clone();
         // Somebody has to say the sums when no further line comes.
         std::thread::Builder::new().name("log-sums".to_owned()).spawn(move || summing.sum_up())?;
@@ -85,17 +128,17 @@ impl Diagnostics {
 
 impl Log for Diagnostics {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.0.logger.enabled(metadata)
+        self.0.logger.load().enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
         let inner = &*self.0;
-        if !inner.logger.matches(record) {
+        if !inner.logger.load().matches(record) {
             return;
         }
         // Who asks for more than `info` wants every line.
         if record.level() > Level::Info || record.target().starts_with(WHOLE) {
-            return inner.write(record);
+            return inner.write(record, current_request().as_deref());
         }
         let (message, now) = (record.args().to_string(), Instant::now());
         let mut repeats = inner.repeats();
@@ -108,7 +151,7 @@ impl Log for Diagnostics {
         drop(repeats);
         inner.say(ended);
         if show {
-            inner.write(record);
+            inner.write(record, current_request().as_deref());
         }
     }
 
@@ -128,14 +171,14 @@ impl Inner {
         for HeldLines { level, target, count, first } in sums {
             let seconds = WINDOW.as_secs();
             let what = format_args!("... {count} more like it in {seconds} s, the first: {first}");
-            self.write(&Record::builder().level(level).target(&target).args(what).build());
+            self.write(&Record::builder().level(level).target(&target).args(what).build(), None);
         }
     }
 
     /// Writes a line. When there is room again after lines were dropped, the log says so.
-    fn write(&self, record: &Record<'_>) {
+    fn write(&self, record: &Record<'_>, request: Option<&str>) {
         let before = self.lines.dropped();
-        self.logger.log(record);
+        self.append(record, request);
         let dropped = self.lines.dropped();
         if dropped > before {
             return;
@@ -144,12 +187,21 @@ impl Inner {
         if told < dropped {
             let new = dropped - told;
             let what = format_args!("{new} lines were lost here, the stream was full or failed");
-            self.logger.log(&Record::builder().level(Level::Warn).target(module_path!()).args(what).build());
+            self.append(&Record::builder().level(Level::Warn).target(module_path!()).args(what).build(), None);
             if self.lines.dropped() > dropped {
                 // So was this one.
                 self.told.store(told, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Hands a line to the writer, filtered or not.
+    fn append(&self, record: &Record<'_>, request: Option<&str>) {
+        let line = match self.json.load(Ordering::Relaxed) {
+            true => json_line(record, request),
+            false => text_line(record, request),
+        };
+        self.lines.append(line.as_bytes());
     }
 
     fn sum_up(&self) {
@@ -169,25 +221,36 @@ impl Inner {
     }
 }
 
-/// What `env_logger` writes to: each write is a whole line.
-struct LineSink(Arc<LogWriter>);
+/// A line for people, as `env_logger` writes it, with the request's id at its end.
+fn text_line(record: &Record<'_>, request: Option<&str>) -> String {
+    let time = humantime::format_rfc3339_seconds(SystemTime::now());
+    let request = request.map_or_else(String::new, |id| format!(" request={id}"));
+    format!("[{time} {:<5} {}] {}{request}\n", record.level(), record.target(), record.args())
+}
 
-impl Write for LineSink {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.append(line);
-        Ok(line.len())
+/// The same for programs.
+fn json_line(record: &Record<'_>, request: Option<&str>) -> String {
+    let mut line = json!({
+        "time": humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+        "level": record.level().as_str(),
+        "target": record.target(),
+        "message": record.args().to_string(),
+    });
+    if let Some(id) = request {
+        line["request_id"] = id.into();
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    format!("{line}\n")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
+    use serde_json::Value;
+
     use super::*;
+    use crate::gateway::log_context::within_request;
     use crate::server::log_writer::BOUND;
 
     /// Takes what it is given when it is told to.
@@ -211,8 +274,7 @@ mod tests {
     fn started() -> (Diagnostics, Receiver<Vec<u8>>, Sender<()>) {
         let ((seen, batches), (open, go)) = (channel(), channel());
         let lines = LogWriter::to(GatedLog { seen, go }, "test", Duration::ZERO).unwrap();
-        let env = Env::default().filter_or("EASEL_NOT_SET", "debug");
-        (Diagnostics::start(env, Arc::new(lines)).unwrap(), batches, open)
+        (Diagnostics::start("EASEL_NOT_SET", "debug", Arc::new(lines)).unwrap(), batches, open)
     }
 
     fn say(diagnostics: &Diagnostics, level: Level, target: &str, text: &str) {
@@ -267,5 +329,29 @@ mod tests {
         assert!(text.contains("read again") && text.contains(&said), "{text}");
         say(&diagnostics, Level::Info, "easel", "and again");
         assert!(!written(&diagnostics, &batches, &open).contains("lost"), "it is said once");
+    }
+
+    #[tokio::test]
+    async fn a_line_says_for_which_request_it_is_and_is_json_where_the_config_says_so() {
+        let (diagnostics, batches, open) = started();
+        within_request("8cd8be07f3ce33a2".into(), async {
+            say(&diagnostics, Level::Warn, "easel::gateway", "stability/core failed");
+        })
+        .await;
+        let text = written(&diagnostics, &batches, &open);
+        assert!(text.ends_with("Z WARN  easel::gateway] stability/core failed request=8cd8be07f3ce33a2\n"), "{text}");
+        let (format, level) = (Some(LogFormat::Json), LogLevel::Warn);
+        ProcessLog(diagnostics.0.clone()).follow(LogRules { format, level, prompts: false });
+        within_request("8cd8be07f3ce33a2".into(), async {
+            say(&diagnostics, Level::Info, "easel", "left out at this level");
+            say(&diagnostics, Level::Error, "easel", "two\nlines \"quoted\"");
+        })
+        .await;
+        say(&diagnostics, Level::Error, "easel", "nobody's");
+        let lines = written(&diagnostics, &batches, &open);
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!((&lines[0]["message"], &lines[0]["level"]), (&json!("two\nlines \"quoted\""), &json!("ERROR")));
+        assert_eq!((&lines[0]["request_id"], &lines[1]["request_id"]), (&json!("8cd8be07f3ce33a2"), &Value::Null));
     }
 }

@@ -6,6 +6,7 @@
 //! are drawn: the drawing goes on without it anyway (it is paid for), and its place among the image requests in flight
 //! is freed at the route's deadline at the latest.
 
+use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -19,15 +20,17 @@ use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::{ErrorSource, Result};
 
+use crate::config::plan::LogFormat;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Snapshot;
 use crate::metrics::seconds;
-use crate::server::access_log::{Image, LogLine, LogTime};
+
 pub use crate::server::app::Easel;
 pub use crate::server::context::Ctx;
 use crate::server::endpoint;
 use crate::server::endpoint::Endpoint;
 use crate::server::in_flight::InFlightGuard;
+use crate::server::log_line::{Image, LogLine, LogTime};
 use crate::server::response::Answer;
 use crate::server::response_writer::ResponseWriter;
 use crate::server::{cors, message_framing, passthrough, request_id, watched_stream};
@@ -149,7 +152,7 @@ impl ProxyHttp for Easel {
             self.measure(outcome, elapsed);
         }
         let request = session.req_header();
-        self.log.write(&LogLine {
+        self.tell(&LogLine {
             time: LogTime::default(),
             request_id: &ctx.id,
             method: request.method.as_str(),
@@ -158,7 +161,7 @@ impl ProxyHttp for Easel {
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             bytes: ctx.sent.max(session.body_bytes_sent()),
             config_version: ctx.snapshot.as_ref().map_or(0, |snapshot| snapshot.version),
-            image: ctx.outcome.as_ref().map(Image::of),
+            image: ctx.outcome.as_ref().map(|outcome| Image::of(outcome, ctx.asked.as_ref())),
         });
         ctx.counted = None;
     }
@@ -175,6 +178,36 @@ impl Easel {
         let written = answer.write(&mut writer, head_only).await;
         ctx.sent = writer.sent();
         written.map(|()| true).map_err(|error| give_up(session, error))
+    }
+
+    /// Writes a request's line, and remembers it where it is about pictures and of a client that is known: strangers fill no
+    /// memory.
+    fn tell(&self, line: &LogLine<'_>) {
+        thread_local! {
+            /// Where a line is put together, outside of everybody's way.
+            static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+        }
+        let known = line.image.as_ref().filter(|image| image.client.is_some());
+        if known.is_none() && !self.log.is_on() {
+            return;
+        }
+        let as_text = self.gateway.snapshot().plan.server.log.format == Some(LogFormat::Text);
+        LINE.with_borrow_mut(|text| {
+            line.write_json(text);
+            if let Some(image) = known {
+                self.gateway.shared.recent_requests.add(line.request_id, text);
+                if image.attempts > 0 {
+                    self.gateway.shared.durable_ledger.told(line.request_id, text);
+                }
+            }
+            if as_text {
+                text.clear();
+                line.write_text(text);
+            }
+            text.push('\n');
+            self.log.write(text.as_bytes());
+            text.clear();
+        });
     }
 
     fn measure(&self, outcome: &Outcome, elapsed: Duration) {

@@ -185,8 +185,12 @@ pub fn explain(outcome: &Outcome, headers: &mut Vec<(HeaderName, String)>) {
     }
     let skipped =
         easel_headers::list(outcome.skipped.iter().map(|(offer, reason)| easel_headers::about(offer, reason)));
+    let failed =
+        easel_headers::list(outcome.failed_offers().iter().map(|(offer, how)| easel_headers::about(offer, how)));
     let adjusted = easel_headers::list(outcome.adjusted().into_iter().map(easel_headers::name));
-    for (name, value) in [(easel_headers::SKIPPED, skipped), (easel_headers::ADJUSTED, adjusted)] {
+    let lists =
+        [(easel_headers::SKIPPED, skipped), (easel_headers::FAILED, failed), (easel_headers::ADJUSTED, adjusted)];
+    for (name, value) in lists {
         if !value.is_empty() {
             headers.push((name, value));
         }
@@ -328,11 +332,14 @@ mod tests {
             cache: CacheUse::Miss,
             near: Vec::new(),
             similarity: None,
+            joined: None,
             idempotency: None,
             cost: "0.009".parse().unwrap(),
             attempts: 2,
             calls: Vec::new(),
+            under_way: Vec::new(),
             skipped: vec![("q/m".into(), "over_price")],
+            not_needed: Vec::new(),
             enriched: Some(("c/h".into(), "timeout")),
             wanted,
             format: ResponseFormat::B64Json,

@@ -12,6 +12,7 @@ use crate::store::columns::owner;
 use crate::store::equivalence_rows;
 use crate::store::idempotency_keys;
 use crate::store::queue::QueueItem;
+use crate::store::request_lines;
 use crate::store::store_types::{VerdictEffect, VerdictWrite, Write};
 
 /// Milliseconds of a day.
@@ -82,6 +83,7 @@ fn one(ledger: &Connection, write: &Write) -> rusqlite::Result<ItemResult> {
             Ok(ItemResult::Written)
         }
         Write::Key(key) => idempotency_keys::write(ledger, key).map(|()| ItemResult::Written),
+        Write::Request(told) => request_lines::write(ledger, told).map(|()| ItemResult::Written),
         Write::Equivalence(pair) => equivalence_rows::write(ledger, pair).map(|()| ItemResult::Written),
     }
 }

@@ -20,6 +20,7 @@ use crate::calendar::{Moment, Period};
 use crate::equivalences::Equivalence;
 use crate::ledger::entry::{Owner, Verdict};
 use crate::money::Usd;
+use crate::store::attempts_of::RequestRows;
 use crate::store::file_identity::FileIdentity;
 use crate::store::queue::{Queue, QueueItem};
 use crate::store::report::{Page, Report, ReportQuery, ReportRow};
@@ -27,6 +28,7 @@ use crate::store::settled_queries::{Filter, SettledRow, Sums};
 
 pub mod answer_files;
 mod apply_batch;
+pub mod attempts_of;
 mod columns;
 pub mod connection;
 mod equivalence_rows;
@@ -36,6 +38,7 @@ mod queue;
 mod recovery;
 pub mod report;
 pub mod report_parameters;
+pub mod request_lines;
 mod retention;
 pub mod schema;
 pub mod settled_queries;
@@ -240,6 +243,27 @@ impl Store {
         self.reading(move |ReadSnapshot(ledger)| report::page(ledger, &query, &page)).wait()
     }
 
+    /// What is known of one request. `images` are pictures of which it is asked who drew them. Blocks.
+    ///
+    /// # Errors
+    /// When nothing can be read.
+    pub fn request(&self, id: &str, images: &[String]) -> Result<RequestRows, StoreError> {
+        if let Some(dir) = self.place.dir() {
+            let _ = self.flush();
+            return attempts_of::read(&connection::read(dir)?, id, images);
+        }
+        let (id, images) = (id.to_owned(), images.to_vec());
+        self.reading(move |ReadSnapshot(ledger)| attempts_of::read(ledger, &id, &images)).wait()
+    }
+
+    /// The lines of the newest requests that called somebody, the newest first. Blocks.
+    ///
+    /// # Errors
+    /// When nothing can be read.
+    pub fn newest_requests(&self, count: usize) -> Result<Vec<String>, StoreError> {
+        self.reading(move |ReadSnapshot(ledger)| Ok(request_lines::newest(ledger, count)?)).wait()
+    }
+
     /// Waits until everything handed in before is written. Blocks.
     ///
     /// # Errors
@@ -334,6 +358,18 @@ impl ReadSnapshot<'_> {
     pub fn equivalences(&self) -> Result<Vec<Equivalence>, StoreError> {
         Ok(equivalence_rows::all(self.0)?)
     }
+}
+
+/// What the ledger in `dir` has of one request, whether somebody writes it or not. The pictures in its line are looked for, too.
+///
+/// # Errors
+/// When there is no ledger, or it cannot be read.
+#[cfg(feature = "cli")]
+pub fn request_of(dir: &Path, id: &str, images: impl Fn(&str) -> Vec<String>) -> Result<RequestRows, StoreError> {
+    let ledger = connection::read(dir)?;
+    let rows = attempts_of::read(&ledger, id, &[])?;
+    let images = rows.line.as_deref().map(images).unwrap_or_default();
+    if images.is_empty() { Ok(rows) } else { attempts_of::read(&ledger, id, &images) }
 }
 
 /// Every pair of words that was decided on, of a ledger that another process may write. None where there is no ledger.

@@ -142,6 +142,11 @@ impl Queue {
         wait: bool,
     ) -> Result<Option<oneshot::Receiver<Result<(), Unwritten>>>, Unwritten> {
         let mut state = self.state();
+        let well = state.again.is_none() && !state.closing && !state.ended && state.items.len() < self.bound / 2;
+        if matches!(write, Write::Request(_)) && !well {
+            // It is in the access log, and the room is for what was paid.
+            return Ok(None);
+        }
         if state.closing || state.ended {
             log::error!("the ledger is closed and does not hold: {write:?}");
             self.gauges.lost.fetch_add(1, Ordering::Relaxed);
@@ -188,7 +193,11 @@ impl Queue {
                 matches!(
                     item,
                     QueueItem::Write {
-                        write: Write::Settle { .. } | Write::Saved { .. } | Write::Key(_) | Write::Equivalence(_),
+                        write: Write::Settle { .. }
+                            | Write::Saved { .. }
+                            | Write::Key(_)
+                            | Write::Equivalence(_)
+                            | Write::Request(_),
                         ..
                     }
                 )

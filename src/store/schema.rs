@@ -15,7 +15,7 @@ use crate::store::store_types::StoreError;
 /// `savings` are by UTC day. A row of `idempotency_keys` names its key by the SHA-256 of
 /// tenant and key, its request by the SHA-256 of all that decides the answer; the answer itself is a file beside the
 /// ledger, of so many `bytes` and with that SHA-256 as `checksum`. `equivalences` are pairs of words that a judge or an operator
-/// decided on, `until` when; without that, for good.
+/// decided on, `until` when; without that, for good. `requests` has the access log's lines of the newest requests.
 pub(super) const STEPS: &[&str] = &[
     "
 CREATE TABLE attempts (
@@ -114,6 +114,10 @@ CREATE TABLE equivalences (
     until INTEGER,
     PRIMARY KEY (tenant, lesser, greater)
 ) STRICT, WITHOUT ROWID;
+",
+    "
+CREATE TABLE requests (id TEXT PRIMARY KEY, at INTEGER NOT NULL, line TEXT NOT NULL) STRICT;
+CREATE INDEX attempts_request ON attempts (request);
 ",
 ];
 

@@ -13,6 +13,7 @@ use crate::idempotency::{KeyName, KeyState};
 use crate::ledger::entry::{Entry, Owner, Settlement, Verdict};
 use crate::money::Usd;
 use crate::prompt_match::WordPair;
+use crate::store::request_lines::RequestLine;
 
 /// Where a ledger lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,6 +168,8 @@ pub enum Write {
     Key(KeyWrite),
     /// A pair of words that mean the same, or do not, changed.
     Equivalence(EquivalenceWrite),
+    /// A request was answered. Nobody waits for that, and it is the first to be left out when the disk is slow.
+    Request(RequestLine),
 }
 
 /// What became of a pair of words.

@@ -141,7 +141,10 @@ impl StoreWriter {
                 QueueItem::Write { write: Write::Settle { settlement, .. }, .. } => settlement.at,
                 QueueItem::Write { write: Write::Saved { at, .. }, .. } => *at,
                 QueueItem::Judge { ask, .. } => ask.now,
-                QueueItem::Write { write: Write::Release { .. } | Write::Key(_) | Write::Equivalence(_), .. }
+                QueueItem::Write {
+                    write: Write::Release { .. } | Write::Key(_) | Write::Equivalence(_) | Write::Request(_),
+                    ..
+                }
                 | QueueItem::Job(_) => continue,
             };
             self.newest = self.newest.max(at);

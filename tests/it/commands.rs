@@ -191,7 +191,7 @@ impl Served {
             assert!(errors.read_line(&mut line).unwrap() > 0, "it ended before it listened");
         }
         let mut found = line.split("://").skip(1).map(|part| {
-            let end = part.find([',', '\n', ' ']).unwrap_or(part.len());
+            let end = part.find([',', '\n', ' ', '"']).unwrap_or(part.len());
             part[..end].parse().unwrap()
         });
         let (addr, admin) = (found.next().unwrap(), found.next().unwrap());

@@ -72,6 +72,7 @@ mod refusals; // bad input
 mod rejected; // pictures that come and are not delivered
 mod reload; // config changes under traffic
 mod replies; // what replies may take, alone and together
+mod request_story; // why one request cost what it did, by its id
 mod scrape; // what scrapers see, several at once
 mod scripted;
 mod sdks; // packages that applications call with; heavy ones, installed by scripts/sdks

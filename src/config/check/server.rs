@@ -9,7 +9,9 @@ use crate::config::check::cache_words;
 use crate::config::check::checker::Checker;
 use crate::config::file;
 use crate::config::node_path::NodePath;
-use crate::config::plan::{Cache, DiskCache, Idempotency, LedgerRules, Limits, OnLedgerError, Server, Tls};
+use crate::config::plan::{
+    Cache, DiskCache, Idempotency, LedgerRules, Limits, LogFormat, LogLevel, LogRules, OnLedgerError, Server, Tls,
+};
 use crate::config::report::{Finding, Findings};
 use crate::secret::Secret;
 
@@ -78,6 +80,7 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodeP
         state_dir,
         ledger: written_ledger,
         idempotency: written_idempotency,
+        log: written_log,
     } = server;
     let (listen, admin) = listeners(checker, listen.as_deref(), admin.as_deref(), at);
     Server {
@@ -98,6 +101,7 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodeP
         state_dir: checker.text(at.key("state_dir"), state_dir.as_deref()).map(Into::into),
         ledger: ledger(checker, written_ledger, at.key("ledger")),
         idempotency: idempotency(checker, written_idempotency, state_dir.is_some(), at.key("idempotency")),
+        log: log(written_log),
     }
 }
 
@@ -141,6 +145,21 @@ pub(super) fn warn_remote_refused(findings: &mut Findings, server: &Server, tree
     let what = format!("whoever reaches {} could spend your money, so only this machine is served", at.shown());
     let help = "list `clients`, listen on 127.0.0.1, or write `clients: anyone` to mean it";
     findings.add(Finding::new(at.span(), what, Some(help)));
+}
+
+fn log(written: &file::Log) -> LogRules {
+    let file::Log { format, level, prompts } = written;
+    let format = format.map(|format| match format {
+        file::LogFormat::Json => LogFormat::Json,
+        file::LogFormat::Text => LogFormat::Text,
+    });
+    let level = match level.unwrap_or(file::LogLevel::Info) {
+        file::LogLevel::Error => LogLevel::Error,
+        file::LogLevel::Warn => LogLevel::Warn,
+        file::LogLevel::Info => LogLevel::Info,
+        file::LogLevel::Debug => LogLevel::Debug,
+    };
+    LogRules { format, level, prompts: *prompts }
 }
 
 fn ledger(checker: &mut Checker<'_>, written: &file::Ledger, at: NodePath<'_>) -> LedgerRules {

@@ -46,6 +46,44 @@ pub(in crate::config) struct Server {
     pub(in crate::config) ledger: Ledger,
     /// Requests that are sent with an idempotency key.
     pub(in crate::config) idempotency: Idempotency,
+    /// How Easel writes its logs.
+    pub(in crate::config) log: Log,
+}
+
+/// How Easel writes its logs.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Log {
+    /// json or text, for both logs. Default: the access log is JSON, the diagnostics are text.
+    pub(in crate::config) format: Option<LogFormat>,
+    /// The least level of the diagnostics: error, warn, info or debug. `EASEL_LOG` goes before it. Default info.
+    pub(in crate::config) level: Option<LogLevel>,
+    /// Whether a request's line has its prompt, up to 1000 characters of it, and not a hash of it alone. Default false.
+    pub(in crate::config) prompts: bool,
+}
+
+/// How a log's lines are written.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum LogFormat {
+    /// An object a line, for programs.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// What the diagnostics leave out.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum LogLevel {
+    /// Everything but failures that a person must look at.
+    Error,
+    /// Everything but those and what went wrong without harm.
+    Warn,
+    /// What only a developer wants to know.
+    Info,
+    /// Nothing.
+    Debug,
 }
 
 /// Requests that are sent with an idempotency key.

@@ -45,6 +45,53 @@ pub struct Server {
     pub ledger: LedgerRules,
     /// How long idempotency keys are kept, and how much of their answers.
     pub idempotency: Idempotency,
+    /// How the logs are written.
+    pub log: LogRules,
+}
+
+/// How the logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogRules {
+    /// How lines are written; `None`: the access log as JSON, the diagnostics as text.
+    pub format: Option<LogFormat>,
+    /// The least level of the diagnostics.
+    pub level: LogLevel,
+    /// Whether the access log has prompts.
+    pub prompts: bool,
+}
+
+/// How a log's lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// An object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// The least level of the diagnostics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Failures that a person must look at.
+    Error,
+    /// And what went wrong without harm.
+    Warn,
+    /// And what changed.
+    Info,
+    /// And what a developer wants to know.
+    Debug,
+}
+
+impl LogLevel {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+        }
+    }
 }
 
 /// How long idempotency keys are kept, and how much of their answers.

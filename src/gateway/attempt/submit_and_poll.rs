@@ -17,6 +17,7 @@ use crate::gateway::attempt::attempt_result::FailedAttempt;
 use crate::gateway::attempt::context::Attempt;
 use crate::gateway::attempt::job_state::Polling;
 use crate::gateway::attempt::{backoff, redirect};
+use crate::gateway::log_context::within_request;
 use crate::provider::common::token_source::TokenSource;
 use crate::provider::{Call, Job, JobResult, Reply, Step};
 use crate::secret::Secret;
@@ -199,11 +200,11 @@ impl Attempt {
         let Some(call) = call else { return };
         let shared = self.shared.clone();
         let bounds = self.bounds(Instant::now() + CANCEL, AllowedTargets::Anywhere);
-        self.shared.work.spawn(async move {
+        self.shared.work.spawn(within_request(self.request_id.clone(), async move {
             if let Err(trouble) = shared.transport.send(&call, bounds).await {
                 log::warn!("cancel was not delivered to {}: {trouble:?}", call.url.host_str().unwrap_or("?"));
             }
-        });
+        }));
     }
 }
 

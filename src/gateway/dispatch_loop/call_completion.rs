@@ -8,9 +8,10 @@ use crate::concurrency_limit::Occupancy;
 use crate::dispatch::{CallEnd, Disposition};
 use crate::failure::{Class, Failure};
 use crate::gateway::attempt::AttemptReport;
+use crate::gateway::breaker_log::log_breaker_changes;
 use crate::gateway::dispatch_loop::hedging::HedgeOutcome;
 use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
-use crate::gateway::outcome::{CallRecord, MOST_CALL_RECORDS};
+use crate::gateway::outcome::{CALL_OK, CallRecord, MOST_CALL_RECORDS};
 use crate::gateway::routed_request::RoutedRequest;
 use crate::gateway::words_embedding::WordsEmbedding;
 
@@ -29,7 +30,7 @@ impl DispatchLoop {
         let call_record = CallRecord {
             offer: self.name(candidate).to_owned(),
             reason: reason.as_str(),
-            outcome: failure.as_ref().map_or("ok", |failure| failure.class.as_str()),
+            outcome: failure.as_ref().map_or(CALL_OK, |failure| failure.class.as_str()),
             took: began.elapsed(),
             usd: cost,
         };
@@ -42,6 +43,7 @@ impl DispatchLoop {
                 None
             }
         };
+        log_breaker_changes(&self.spec.shared.breakers);
         drop(slot);
         if let Some(failure) = failure.as_ref().filter(|failure| refused == 0 && failure.class != Class::Policy) {
             log::warn!("{} failed: {failure}", self.name(candidate));
@@ -80,6 +82,9 @@ impl DispatchLoop {
             }
             best_effort.into_iter().for_each(|best| progress.best_effort.keep(best, &ended.places, seeded));
             progress.cost = progress.cost.saturating_add(cost);
+            if let Some(nth) = progress.under_way.iter().position(|offer| *offer == call_record.offer) {
+                progress.under_way.swap_remove(nth);
+            }
             if progress.calls.len() < MOST_CALL_RECORDS {
                 progress.calls.push(call_record);
             }
