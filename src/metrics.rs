@@ -24,7 +24,7 @@ mod scrape_gauges;
 mod spend;
 mod units;
 
-pub use crate::metrics::scrape_gauges::Scrape;
+pub use crate::metrics::scrape_gauges::{Process, Scrape};
 pub use units::{dollars, seconds};
 
 /// Buckets for requests and attempts, in seconds: a cache hit takes under a millisecond, a high-quality picture minutes.
@@ -75,6 +75,8 @@ pub struct Metrics {
     pub connections_closed: IntCounterVec,
     /// 1 when the last change of a listener's certificate was taken, else 0.
     pub certificate_reload_success: IntGaugeVec,
+    /// When a listener's certificate ends, in Unix seconds.
+    pub certificate_end: IntGaugeVec,
     /// 1 when the last reload was taken, else 0.
     pub reload_success: IntGauge,
     /// When it was taken, in Unix seconds.
@@ -141,6 +143,7 @@ impl Metrics {
             connections,
             connections_closed,
             certificate_reload_success,
+            certificate_end: made.certificate_end()?,
             reload_success,
             reload_timestamp,
             config_version,
@@ -206,6 +209,11 @@ impl MetricsBuilder {
             self.counters("connections_closed_total", closed, &["listener", "reason"])?,
             self.gauges("certificate_reload_success", certificate, &["listener"])?,
         ))
+    }
+
+    fn certificate_end(&self) -> Result<IntGaugeVec, prometheus::Error> {
+        let help = "When the certificate that is shown ends, in Unix seconds.";
+        self.gauges("certificate_end_timestamp_seconds", help, &["listener"])
     }
 
     /// Whether the last reload was taken, when, and the config's version.

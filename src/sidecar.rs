@@ -29,7 +29,7 @@ use crate::server::file_descriptors;
 use crate::server::listener_context::ListenerContext;
 use crate::server::log_writer::LAST_LINES;
 use crate::server::proxy::Easel;
-use crate::server::tls_certificate::Certificate;
+use crate::server::tls_certificate::{Certificate, CertificateGauges};
 
 /// Connections to the operator's listener that are open at once: more than probes and scrapers need.
 const OPERATORS: usize = 128;
@@ -106,7 +106,8 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<RunningSidecar, No
     ];
     let certificate = certificate.map(|certificate| {
         let success = metrics.certificate_reload_success.with_label_values(&["clients"]);
-        tokio::spawn(certificate.follow(POLL_INTERVAL, success))
+        let end = metrics.certificate_end.with_label_values(&["clients"]);
+        tokio::spawn(certificate.follow(POLL_INTERVAL, CertificateGauges { success, end }))
     });
     let background_tasks = background::start(&gateway);
     Ok(RunningSidecar {

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::config::EnvAndFiles;
 use crate::config::plan::Plan;
 use crate::gateway::config_loader::{LoadError, check};
+use crate::gateway::restart_keys::RestartKeys;
 use crate::gateway::{Gateway, read_file};
 use crate::secret::Zeroizing;
 
@@ -60,21 +61,8 @@ fn drops_all_clients(old: &Plan, new: &Plan) -> bool {
 
 /// Addresses are bound once; saying so beats silence.
 fn warn_of_restart(old: &Plan, new: &Plan) {
-    let dir = |plan: &Plan| plan.disk_cache.as_ref().map(|disk| disk.dir.clone());
-    if dir(old) != dir(new) {
-        log::warn!("cache.disk.dir changed: this takes effect after a restart");
-    }
-    let (old, new) = (&old.server, &new.server);
-    let changed = [
-        ("listen", old.listen != new.listen),
-        ("admin", old.admin != new.admin),
-        ("tls", old.tls != new.tls),
-        ("threads", old.threads != new.threads),
-        ("state_dir", old.state_dir != new.state_dir),
-        ("ledger", old.ledger != new.ledger),
-    ];
-    for (key, _) in changed.iter().filter(|(_, changed)| *changed) {
-        log::warn!("server.{key} changed: this takes effect after a restart");
+    for key in RestartKeys::of(old).changed(&RestartKeys::of(new)) {
+        log::warn!("{key} changed: this takes effect after a restart");
     }
 }
 

@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::gateway::idempotency_book::KeyedRequest;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::picture_disk::{OnGone, PictureDisk};
+use crate::gateway::restart_keys::RestartKeys;
 use crate::gateway::serve_request::ServeRequest;
 use crate::gateway::snapshot::Snapshot;
 use crate::gateway::words_embedding::RequestEmbedding;
@@ -58,12 +59,14 @@ pub mod outcome;
 pub mod outside_judge;
 pub mod picture_disk;
 mod picture_head;
+mod process_stats;
 pub mod progress;
 pub mod quality_pool;
 pub mod read_file;
 pub mod recent_requests;
 pub mod rejected_files;
 mod request_outcome;
+mod restart_keys;
 pub mod routed_request;
 pub mod savings;
 mod scrape;
@@ -89,6 +92,8 @@ pub struct Gateway {
     /// One change at a time, so that versions count up without a gap.
     changing: Mutex<()>,
     link_secret: Secret,
+    /// What the process began with and cannot change.
+    began_with: RestartKeys,
     /// Everything that outlives a config. No part of the API: tests and benches look into it.
     #[doc(hidden)]
     pub shared: Arc<Shared>,
@@ -155,7 +160,9 @@ impl Gateway {
         shared.cache.resize(&snapshot.plan.cache, cache_shares(&snapshot.plan), std::time::Instant::now());
         let told = shared.ledger.clone();
         shared.metrics.tell_costs(move || told.costs(clock.now()))?;
+        let began_with = RestartKeys::of(&snapshot.plan);
         let gateway = Gateway {
+            began_with,
             snapshot: ArcSwap::from_pointee(snapshot),
             changing: Mutex::default(),
             link_secret,

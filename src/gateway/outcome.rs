@@ -181,12 +181,12 @@ impl Outcome {
         checked.filter(|(_, checks)| !checks.is_empty()).collect()
     }
 
-    /// The word for log and metric: `ok`, `partial`, or the error's.
+    /// The word for log and metric: `ok`, `partial`, or the error's code, as the caller reads it.
     pub fn as_str(&self) -> &'static str {
         match &self.result {
             Ok(pictures) if pictures.len() < usize::from(self.wanted) => "partial",
             Ok(_) => "ok",
-            Err(error) => error.kind.as_str(),
+            Err(error) => error.code(),
         }
     }
 }

@@ -3,10 +3,13 @@
 
 use std::time::Instant;
 
+use crate::calendar::Zone;
 use crate::config::plan::{Plan, Priority};
 use crate::disk_cache::DiskCacheStats;
 use crate::gateway::Gateway;
 use crate::gateway::idempotency_book::BookSize;
+use crate::gateway::process_stats;
+use crate::gateway::restart_keys::RestartKeys;
 use crate::metrics::{Scrape, dollars, seconds};
 
 impl Gateway {
@@ -21,6 +24,10 @@ impl Gateway {
         self.scrape_caches(&mut scrape)?;
         self.scrape_budgets(&snapshot.plan, &mut scrape)?;
         self.scrape_ledger(&mut scrape)?;
+        self.scrape_config(&snapshot.plan, &mut scrape)?;
+        if let Some(process) = process_stats::process() {
+            scrape.process(&process)?;
+        }
         self.shared.metrics.render(scrape)
     }
 
@@ -66,6 +73,23 @@ impl Gateway {
         scrape.counts("breaker_state", help, ["provider", "model"], states)
     }
 
+    /// What the config says that somebody should know of in time.
+    fn scrape_config(&self, plan: &Plan, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
+        let pending = self.began_with.changed(&RestartKeys::of(plan)).len();
+        let help = "Changed keys of the config in force that take effect after a restart.";
+        scrape.count("config_pending_restart", help, gauge(pending))?;
+        let told = plan.providers.values().flat_map(|provider| {
+            let drawn = provider.models.values().map(|model| (&model.name, &model.price));
+            drawn.filter_map(|(model, price)| {
+                let oldest = price.origins.iter().filter_map(|origin| origin.as_of.as_deref()).min()?;
+                let midnight = Zone::default().midnight(oldest)?;
+                Some(([provider.name.clone(), model.clone()], midnight.millis().div_euclid(1000)))
+            })
+        });
+        let help = "The day, in Unix seconds, as of which the oldest of a model's prices is written.";
+        scrape.counts("price_as_of_timestamp_seconds", help, ["provider", "model"], told)
+    }
+
     fn scrape_caches(&self, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
         let size = self.shared.cache.size();
         scrape.count("cache_bytes", "Bytes of pictures kept for reuse.", gauge(size.pictures))?;
@@ -77,7 +101,7 @@ impl Gateway {
         let help = "Bytes of rewritten prompts kept for reuse.";
         scrape.count("prompt_cache_bytes", help, gauge(size.prompts))?;
         let help = "Links given up before their time for want of space.";
-        scrape.count("links_given_up", help, gauge(size.links_given_up))?;
+        scrape.total("links_given_up_total", help, size.links_given_up)?;
         let help = "Bytes of what is noted of kept pictures that are on disk alone.";
         scrape.count("cache_cold_bytes", help, gauge(size.on_disk_alone))?;
         let help = "Pairs of words that a judge or an operator decided on.";
@@ -103,26 +127,26 @@ impl Gateway {
         scrape.count("cache_disk_queued_bytes", help, gauge(queued_bytes))?;
         let help = "Whether the cache's disk took what was written last.";
         scrape.count("cache_disk_writable", help, i64::from(writable))?;
-        scrape.count("cache_disk_written", "Pictures written to disk since the start.", gauge(written))?;
-        let help = "Pictures that were not written to disk, since the start.";
-        let skipped = skipped.into_iter().map(|(why, count)| ([why.as_str().to_owned()], gauge(count)));
-        scrape.counts("cache_disk_skipped", help, ["reason"], skipped)?;
-        let help = "Looks for pictures on disk, since the start.";
-        let reads = reads.into_iter().map(|(result, count)| ([result.as_str().to_owned()], gauge(count)));
-        scrape.counts("cache_disk_reads", help, ["result"], reads)?;
-        let help = "Pictures that left the disk, since the start.";
-        let gone = gone.into_iter().map(|(why, count)| ([why.as_str().to_owned()], gauge(count)));
-        scrape.counts("cache_disk_gone", help, ["reason"], gone)
+        scrape.total("cache_disk_written_total", "Pictures written to disk.", written)?;
+        let help = "Pictures that were not written to disk.";
+        let skipped = skipped.into_iter().map(|(why, count)| ([why.as_str().to_owned()], count));
+        scrape.totals("cache_disk_skipped_total", help, ["reason"], skipped)?;
+        let help = "Looks for pictures on disk.";
+        let reads = reads.into_iter().map(|(result, count)| ([result.as_str().to_owned()], count));
+        scrape.totals("cache_disk_reads_total", help, ["result"], reads)?;
+        let help = "Pictures that left the disk.";
+        let gone = gone.into_iter().map(|(why, count)| ([why.as_str().to_owned()], count));
+        scrape.totals("cache_disk_gone_total", help, ["reason"], gone)
     }
 
     fn scrape_idempotency(&self, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
         let BookSize { keys, bytes, dropped } = self.shared.idempotency.size();
         scrape.count("idempotency_keys", "Idempotency keys that stand for a request.", gauge(keys))?;
         scrape.count("idempotency_bytes", "Bytes of answers kept for idempotency keys.", gauge(bytes))?;
-        let help = "Idempotency keys, and pictures of answers, given up before their time since the start.";
+        let help = "Idempotency keys, and pictures of answers, given up before their time.";
         let dropped = [("key", dropped.keys), ("pictures", dropped.pictures)];
-        let dropped = dropped.map(|(what, count)| ([what.to_owned()], gauge(count)));
-        scrape.counts("idempotency_dropped", help, ["what"], dropped)
+        let dropped = dropped.map(|(what, count)| ([what.to_owned()], count));
+        scrape.totals("idempotency_dropped_total", help, ["what"], dropped)
     }
 
     /// Every budget of `plan`, all as of one moment.
@@ -145,10 +169,10 @@ impl Gateway {
         let help = "1 when what is paid can be written down.";
         scrape.count("ledger_writable", help, i64::from(health.writable))?;
         scrape.count("ledger_waiting", "Changes that wait to be written down.", gauge(health.waiting))?;
-        let help = "Changes given up since the start; what they paid is not on disk.";
-        scrape.count("ledger_lost", help, gauge(health.lost))?;
-        let help = "Transactions that failed since the start.";
-        scrape.count("ledger_failed_commits", help, gauge(health.failures))?;
+        let help = "Changes given up; what they paid is not on disk.";
+        scrape.total("ledger_lost_total", help, health.lost)?;
+        let help = "Transactions that failed.";
+        scrape.total("ledger_failed_commits_total", help, health.failures)?;
         let help = "Bytes of the ledger, in its file or in memory.";
         scrape.count("ledger_bytes", help, gauge(health.bytes))?;
         let took = [("last", health.last_commit), ("longest", health.longest_commit)];

@@ -22,6 +22,16 @@ impl Ledger {
         self.lock().spend.totals().map(|(account, total)| (account.clone(), *total)).collect()
     }
 
+    /// What was paid on each route.
+    pub fn spent_by_route(&self) -> Vec<(Arc<str>, Usd)> {
+        self.lock().spend.by_route()
+    }
+
+    /// What was paid for each tenant.
+    pub fn spent_by_tenant(&self) -> Vec<(Arc<str>, Usd)> {
+        self.lock().spend.by_tenant()
+    }
+
     /// Everything on invoices. `None` when the sum does not fit.
     pub fn spent(&self) -> Option<Usd> {
         self.lock().spend.invoiced()

@@ -1,6 +1,7 @@
 //! What was spent so far: pictures and money by provider, model and what they bought.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::ledger::entry::{Entry, Purpose, Settlement};
 use crate::money::{self, Usd};
@@ -68,10 +69,38 @@ pub struct Total {
     pub usd: Usd,
 }
 
+/// Routes, and tenants, whose dollars are told one by one. A reload may bring new ones for ever, and each is a series to
+/// whoever scrapes; the rest share [`OTHER`].
+const NAMES: usize = 256;
+/// Whose dollars those of the names beyond that are.
+const OTHER: &str = "other";
+
+/// Dollars paid by the name of whoever they were paid for.
+#[derive(Debug, Default)]
+struct ByName(BTreeMap<Arc<str>, Usd>);
+
+impl ByName {
+    /// What belongs to everybody has no name, and is nobody's.
+    fn add(&mut self, name: &Arc<str>, usd: Usd) {
+        if name.is_empty() || usd == Usd::ZERO {
+            return;
+        }
+        let name = if self.0.len() < NAMES || self.0.contains_key(name) { name.clone() } else { OTHER.into() };
+        let paid = self.0.entry(name).or_default();
+        *paid = paid.saturating_add(usd);
+    }
+
+    fn all(&self) -> Vec<(Arc<str>, Usd)> {
+        self.0.iter().map(|(name, usd)| (name.clone(), *usd)).collect()
+    }
+}
+
 /// Every account's total.
 #[derive(Debug, Default)]
 pub(super) struct Spend {
     totals: BTreeMap<SpendAccount, Total>,
+    routes: ByName,
+    tenants: ByName,
     /// Sums and prices that did not fit.
     overflowed: u64,
 }
@@ -80,6 +109,16 @@ impl Spend {
     /// Every account's total, in order of name.
     pub(super) fn totals(&self) -> impl Iterator<Item = (&SpendAccount, &Total)> {
         self.totals.iter()
+    }
+
+    /// What was paid on each route.
+    pub(super) fn by_route(&self) -> Vec<(Arc<str>, Usd)> {
+        self.routes.all()
+    }
+
+    /// What was paid for each tenant.
+    pub(super) fn by_tenant(&self) -> Vec<(Arc<str>, Usd)> {
+        self.tenants.all()
     }
 
     /// Everything on invoices. `None` when the sum does not fit.
@@ -134,8 +173,32 @@ impl Spend {
             Purpose::Embed => self.add(of(SpendKind::Embedding), Total { pictures: 0, usd }),
             Purpose::Reserve => self.add(of(SpendKind::Reserved), Total { pictures: 0, usd }),
         }
+        self.routes.add(&entry.owner.route, usd);
+        self.tenants.add(&entry.owner.tenant, usd);
         self.add(of(SpendKind::Prepaid), Total { pictures: 0, usd: prepaid });
         let unsure = if uncertain > Usd::ZERO { u64::from(entry.pictures) } else { 0 };
         self.add(of(SpendKind::Uncertain), Total { pictures: unsure, usd: uncertain });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_paid_for_names_beyond_the_bound_is_told_as_others() {
+        let mut names = ByName::default();
+        let cent = Usd::from_nanos(10_000_000);
+        for name in 0..NAMES + 3 {
+            names.add(&name.to_string().into(), cent);
+        }
+        names.add(&"0".into(), cent);
+        names.add(&"".into(), cent);
+        let of = |name: &str| names.0.get(name).map(|usd| usd.nanos());
+        assert_eq!(
+            (of("0"), of("255"), of("256"), of(OTHER)),
+            (Some(20_000_000), Some(10_000_000), None, Some(30_000_000))
+        );
+        assert_eq!(names.all().len(), NAMES + 1);
     }
 }

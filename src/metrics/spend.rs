@@ -21,8 +21,9 @@ impl SpendCollector {
     pub fn new(ledger: Arc<Ledger>) -> Result<SpendCollector, prometheus::Error> {
         let (spend, unsure, saved) = (spend_counters()?, unsure_counters()?, saved_counters()?);
         let prepaid = prepaid_counters()?;
-        let descriptions =
-            spend.desc().into_iter().chain(unsure.desc()).chain(prepaid.desc()).chain(saved.desc()).cloned().collect();
+        let (routes, tenants) = (route_counters()?, tenant_counters()?);
+        let all = [&spend, &unsure, &prepaid, &saved, &routes, &tenants];
+        let descriptions = all.into_iter().flat_map(|counters| counters.desc()).cloned().collect();
         Ok(SpendCollector { ledger, descriptions })
     }
 }
@@ -42,6 +43,14 @@ fn prepaid_counters() -> Result<CounterVec, prometheus::Error> {
     CounterVec::new(opts("prepaid_usd_total", help), &["provider", "model"])
 }
 
+fn route_counters() -> Result<CounterVec, prometheus::Error> {
+    CounterVec::new(opts("route_spend_usd_total", "Dollars paid to providers, by route."), &["route"])
+}
+
+fn tenant_counters() -> Result<CounterVec, prometheus::Error> {
+    CounterVec::new(opts("tenant_spend_usd_total", "Dollars paid to providers, by client."), &["tenant"])
+}
+
 fn saved_counters() -> Result<CounterVec, prometheus::Error> {
     CounterVec::new(opts("saved_usd_total", "Dollars not spent thanks to the cache."), &["tier"])
 }
@@ -55,7 +64,9 @@ impl Collector for SpendCollector {
         let (Ok(spend), Ok(unsure), Ok(saved)) = (spend_counters(), unsure_counters(), saved_counters()) else {
             return Vec::new();
         };
-        let Ok(prepaid) = prepaid_counters() else { return Vec::new() };
+        let (Ok(prepaid), Ok(routes), Ok(tenants)) = (prepaid_counters(), route_counters(), tenant_counters()) else {
+            return Vec::new();
+        };
         for (account, total) in self.ledger.totals() {
             let (provider, model) = (account.provider.as_str(), account.model.as_str());
             match account.kind {
@@ -64,14 +75,20 @@ impl Collector for SpendCollector {
                 kind => spend.with_label_values(&[provider, model, kind.as_str()]).inc_by(dollars(total.usd)),
             }
         }
+        for (route, usd) in self.ledger.spent_by_route() {
+            routes.with_label_values(&[&*route]).inc_by(dollars(usd));
+        }
+        for (tenant, usd) in self.ledger.spent_by_tenant() {
+            tenants.with_label_values(&[&*tenant]).inc_by(dollars(usd));
+        }
         // From the first scrape on, also before the first hit.
         saved.with_label_values(&["exact"]).inc_by(0.0);
         for (tier, usd) in self.ledger.saved_by_tier() {
             saved.with_label_values(&[tier]).inc_by(dollars(usd));
         }
         // A family without a single sample is not valid exposition text.
-        let families =
-            saved.collect().into_iter().chain(spend.collect()).chain(unsure.collect()).chain(prepaid.collect());
+        let all = [&saved, &spend, &unsure, &prepaid, &routes, &tenants];
+        let families = all.into_iter().flat_map(|counters| counters.collect());
         families.filter(|family| !family.get_metric().is_empty()).collect()
     }
 }

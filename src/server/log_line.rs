@@ -121,7 +121,7 @@ pub struct Image<'a> {
     pub prompt: Option<&'a str>,
     /// The route.
     pub route: &'a str,
-    /// `ok`, `partial`, or the error's word.
+    /// `ok`, `partial`, or the error's code.
     pub outcome: &'a str,
     /// The field that an error is about.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -23,6 +23,14 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::config::plan::Tls;
 use crate::gateway;
 
+/// Where it is told how a certificate stands.
+pub struct CertificateGauges {
+    /// 1 when the last change of the files was taken, else 0.
+    pub success: IntGauge,
+    /// When what is shown ends, in Unix seconds.
+    pub end: IntGauge,
+}
+
 /// The pair in force.
 pub struct Certificate {
     files: Tls,
@@ -66,9 +74,12 @@ impl Certificate {
         Ok(Acceptor::from_server_config(Arc::new(config)))
     }
 
-    /// Follows the files for ever, looking at them `every` so often; `success` tells whether the last change was taken.
-    pub async fn follow(mut self, every: Duration, success: IntGauge) {
+    /// Follows the files for ever, looking at them `every` so often, and tells whether the last change was taken and when what
+    /// is shown ends.
+    pub async fn follow(mut self, every: Duration, told: CertificateGauges) {
+        let CertificateGauges { success, end } = told;
         success.set(1);
+        end.set(ends(&self.shown.0.load().cert));
         loop {
             tokio::time::sleep(every).await;
             let files = self.files.clone();
@@ -79,6 +90,7 @@ impl Certificate {
             }
             match texts.and_then(|texts| texts.pair(&self.files)) {
                 Ok(pair) => {
+                    end.set(ends(&pair.cert));
                     self.shown.0.store(Arc::new(pair));
                     success.set(1);
                     log::info!("the certificate in {} is in force", self.files.cert.display());
@@ -90,6 +102,16 @@ impl Certificate {
             }
         }
     }
+}
+
+/// When the first certificate of a chain ends, in Unix seconds: a client that meets an ended one goes away. What cannot be
+/// read ended in 1970, which is looked at.
+fn ends(chain: &[CertificateDer<'_>]) -> i64 {
+    let end = |der: &CertificateDer<'_>| {
+        let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+        Some(certificate.validity().not_after.timestamp())
+    };
+    chain.iter().map(|der| end(der).unwrap_or(0)).min().unwrap_or(0)
 }
 
 /// What the two files hold.

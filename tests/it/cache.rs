@@ -209,7 +209,7 @@ async fn what_leaves_the_memory_is_served_from_disk_and_a_file_that_was_changed_
     }
     assert!(anew >= 3, "{anew} of those that are not in memory");
     let page = Client::connect(world.admin).await.get("/metrics").await.text();
-    assert!(page.contains(&format!("easel_cache_disk_reads{{result=\"corrupted\"}} {anew}")), "{page}");
+    assert!(page.contains(&format!("easel_cache_disk_reads_total{{result=\"corrupted\"}} {anew}")), "{page}");
 }
 
 fn walk(dir: &Path) -> Vec<PathBuf> {

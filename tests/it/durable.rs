@@ -252,7 +252,7 @@ async fn behind_a_lock_a_sidecar_that_may_continue_goes_on_says_so_and_writes_al
     let store = world.gateway.shared.durable_ledger.store().clone();
     tokio::task::spawn_blocking(move || store.flush()).await.unwrap().unwrap();
     assert_eq!(metric(world.admin, "easel_ledger_writable").await, "1");
-    assert_eq!(metric(world.admin, "easel_ledger_lost").await, "0");
+    assert_eq!(metric(world.admin, "easel_ledger_lost_total").await, "0");
     let paid = easel::internals::money::sum(by_request(folder.path()).values().map(|row| row.usd)).unwrap();
     assert_eq!((paid, world.invoiced()), (usd("0.12"), usd("0.12")));
 }

@@ -296,8 +296,8 @@ async fn pictures_that_had_no_room_are_told_to_be_gone_and_are_not_bought_again(
     for line in [
         "easel_idempotency_keys 1",
         "easel_idempotency_bytes 0",
-        "easel_idempotency_dropped{what=\"pictures\"} 1",
-        "easel_idempotency_dropped{what=\"key\"} 0",
+        "easel_idempotency_dropped_total{what=\"pictures\"} 1",
+        "easel_idempotency_dropped_total{what=\"key\"} 0",
     ] {
         assert!(page.lines().any(|shown| shown == line), "no {line} in\n{page}");
     }

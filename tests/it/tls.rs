@@ -21,6 +21,14 @@ pub fn certificate() -> CertifiedKey<rcgen::KeyPair> {
     certificate_for("localhost")
 }
 
+/// One that ends on the first day of a year.
+fn certificate_until(year: i32) -> CertifiedKey<rcgen::KeyPair> {
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    CertifiedKey { cert: params.self_signed(&signing_key).unwrap(), signing_key }
+}
+
 /// One for a name, or for an address.
 fn certificate_for(whom: &str) -> CertifiedKey<rcgen::KeyPair> {
     generate_simple_self_signed(vec![whom.to_owned()]).unwrap()
@@ -111,7 +119,7 @@ async fn trusting(own: &CertifiedKey<rcgen::KeyPair>, world: &World) -> std::io:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_read_again_when_its_files_change_and_half_a_change_changes_nothing() {
-    let (old, new) = (certificate(), certificate());
+    let (old, new) = (certificate_until(2030), certificate_until(2031));
     let folder = tempfile::tempdir().unwrap();
     let (world, cert, key) = secured(folder.path(), &old).await;
     let gauge = world.gateway.shared.metrics.certificate_reload_success.with_label_values(&["clients"]);
@@ -123,13 +131,21 @@ async fn a_certificate_is_read_again_when_its_files_change_and_half_a_change_cha
         };
         tokio::time::timeout(Duration::from_secs(60), told).await.expect("the files are not looked at");
     };
+    let ends = async || {
+        let page = world.metrics().await;
+        let line = page.lines().find(|line| line.starts_with("easel_certificate_end_timestamp_seconds{listener"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<i64>().ok())
+    };
     let mut before = trusting(&old, &world).await.unwrap();
     until(1).await;
+    // 2030-01-01T00:00:00Z.
+    assert_eq!(ends().await, Some(1_893_456_000));
     std::fs::write(&cert, new.cert.pem()).unwrap();
     until(0).await;
     assert_eq!(trusting(&old, &world).await.unwrap().get("/v1/models").await.status, 200, "the key is missing");
     std::fs::write(&key, new.signing_key.serialize_pem()).unwrap();
     until(1).await;
+    assert_eq!(ends().await, Some(1_893_456_000 + 365 * 86_400));
     assert_eq!(trusting(&new, &world).await.unwrap().get("/v1/models").await.status, 200);
     assert!(trusting(&old, &world).await.is_err());
     assert_eq!(before.get("/v1/models").await.status, 200, "who is connected stays so");

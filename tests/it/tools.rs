@@ -119,7 +119,7 @@ async fn promtool_accepts_the_metrics() {
     let page = world.metrics().await;
     for name in [
         "easel_requests_total{outcome=\"ok\",route=\"r\"} 3",
-        "easel_requests_total{outcome=\"invalid_request\",route=\"none\"} 1",
+        "easel_requests_total{outcome=\"invalid_value\",route=\"none\"} 1",
         "easel_attempts_total{model=\"core\",outcome=\"server_error\",provider=\"stability\"} 1",
         "easel_cache_requests_total{result=\"exact\",route=\"r\"} 1",
         "easel_spend_usd_total{kind=\"delivered\",model=\"core\",provider=\"stability\"} 0.04",
