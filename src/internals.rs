@@ -22,7 +22,7 @@ pub mod capabilities {
 }
 
 pub mod config {
-    pub use crate::config::{preset, presets, schema};
+    pub use crate::config::{Warning, preset, presets, schema};
 
     pub mod plan {
         pub use crate::config::plan::{

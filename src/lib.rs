@@ -156,7 +156,7 @@ pub use crate::server::proxy::Easel;
 /// A config, from its text or its file to the plan that a [`Gateway`] serves.
 pub mod reload {
     pub use crate::config::EnvAndFiles;
-    pub use crate::gateway::config_loader::{LoadError, ProcessEnv, check, load};
+    pub use crate::gateway::config_loader::{LoadError, ProcessEnv, check, check_at, load};
     pub use crate::gateway::config_watcher::{POLL_INTERVAL, Watch};
     pub use crate::gateway::ignored_proxy::ignored_proxy;
 }

@@ -10,6 +10,7 @@ use crate::request::{Background, ImageRequest, Quality};
 pub mod bill;
 pub mod charged_amount;
 mod fraction;
+mod least_and_dearest;
 mod megapixel_and_step_prices;
 mod metered_usage;
 mod picture_token_price;

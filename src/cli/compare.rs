@@ -15,7 +15,7 @@ use crate::cli::json_lines::{heard, line, lines};
 use crate::clock::Clock;
 use crate::config::instead;
 use crate::equivalences::{Equivalence, PairState};
-use crate::gateway::config_loader::ProcessEnv;
+use crate::gateway::config_loader::WithoutSecrets;
 use crate::gateway::snapshot::word_lists;
 use crate::prompt_match::{
     CANDIDATE_DISTANCE, CanonicalPrompt, Difference, LearnedPairs, Origin, SameWhy, Sketch, Verdict, WordLists,
@@ -154,7 +154,7 @@ impl Rules {
         let Some(config) = config else {
             return Ok(Rules { lists: WordLists::builtin(), learned: LearnedPairs::default(), near: true });
         };
-        let plan = crate::reload::load(config, &ProcessEnv).map_err(cli::problems)?;
+        let plan = crate::reload::load(config, &WithoutSecrets).map_err(cli::problems)?;
         let (near, learns) = match route {
             None => (true, true),
             Some(name) => {

@@ -12,7 +12,7 @@ use crate::calendar::Moment;
 use crate::cli;
 use crate::clock::{Clock, ManualClock};
 use crate::gateway::Gateway;
-use crate::gateway::config_loader::ProcessEnv;
+use crate::gateway::config_loader::WithoutSecrets;
 use crate::gateway::explain::{ExplainedOffer, Explanation};
 
 /// Arguments of `easel explain`.
@@ -43,7 +43,7 @@ pub struct Args {
 
 /// Explains the request.
 pub fn run(args: Args) -> ExitCode {
-    let plan = match crate::reload::load(&args.config, &ProcessEnv) {
+    let plan = match crate::reload::load(&args.config, &WithoutSecrets) {
         Ok(plan) => plan,
         Err(error) => return cli::problems(error),
     };

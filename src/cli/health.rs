@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 
 use crate::cli;
-use crate::gateway::config_loader::ProcessEnv;
+use crate::gateway::config_loader::WithoutSecrets;
 
 /// Longest wait for a connection, and for the answer. Who looks after containers waits some seconds himself.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -52,7 +52,7 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn configured(args: &Args) -> Result<SocketAddr, ExitCode> {
-    let plan = crate::reload::load(&args.config, &ProcessEnv).map_err(cli::problems)?;
+    let plan = crate::reload::load(&args.config, &WithoutSecrets).map_err(cli::problems)?;
     let admin = &plan.server.admin;
     admin.parse().map_err(|_| cli::failed(format!("server.admin is {admin}: give the address with --admin")))
 }

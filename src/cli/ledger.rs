@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 use crate::admin::ledger::{cells, render_json};
 use crate::admin::requests::RequestStory;
 use crate::cli;
-use crate::gateway::config_loader::ProcessEnv;
+use crate::gateway::config_loader::WithoutSecrets;
 use crate::store::report;
 use crate::store::report::{Report, ReportQuery, ReportRow};
 use crate::store::report_parameters::ReportParameters;
@@ -113,7 +113,7 @@ fn tell_request(state_dir: &Path, id: &str, format: ReportFormat) -> ExitCode {
 
 /// Where a config keeps its ledger.
 fn said_by(config: &Path) -> Result<PathBuf, ExitCode> {
-    let plan = crate::reload::load(config, &ProcessEnv).map_err(cli::problems)?;
+    let plan = crate::reload::load(config, &WithoutSecrets).map_err(cli::problems)?;
     let nowhere = || {
         cli::failed(format!(
             "{} has no server.state_dir, so its ledger is in the memory of the process that serves it: \

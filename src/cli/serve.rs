@@ -63,8 +63,9 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &Process
         log::warn!("server.state_dir is not set: what is paid is kept in memory and forgotten at the end");
     }
     gateway::config_watcher::log_remote_refused(&plan);
-    let notes = gateway::ignored_proxy::ignored_proxy(&ProcessEnv).into_iter().chain(plan.server.unusable_links());
-    for note in notes.chain(gateway::idle_checks::idle_checks(&plan)) {
+    gateway::config_watcher::log_warnings(plan.warnings.as_ref());
+    let proxy = gateway::ignored_proxy::ignored_proxy(&ProcessEnv);
+    for note in proxy.into_iter().chain(gateway::config_warnings::notes(&plan)) {
         log::warn!("{note}");
     }
     let gateway = match Gateway::new(plan) {

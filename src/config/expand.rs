@@ -16,16 +16,22 @@ use crate::secret::Zeroizing;
 
 /// Fills in every reference in the tree. `text` is the file's, for positions.
 pub(super) fn expand(node: &mut Node, text: &str, lookup: &dyn EnvAndFiles, findings: &mut Findings) {
-    fill_in(node, text, lookup, findings, false);
+    fill_in(node, text, lookup, findings, ("", false));
 }
 
-/// The same below a key whose values are secret, or not.
-fn fill_in(node: &mut Node, text: &str, lookup: &dyn EnvAndFiles, findings: &mut Findings, secret: bool) {
+/// The same below a key, and whether that key's values are secret.
+fn fill_in(
+    node: &mut Node,
+    text: &str,
+    lookup: &dyn EnvAndFiles,
+    findings: &mut Findings,
+    (key, secret): (&str, bool),
+) {
     match &mut node.kind {
-        NodeKind::List(items) => items.iter_mut().for_each(|item| fill_in(item, text, lookup, findings, secret)),
+        NodeKind::List(items) => items.iter_mut().for_each(|item| fill_in(item, text, lookup, findings, (key, secret))),
         NodeKind::Map(entries) => entries.iter_mut().for_each(|entry| {
             let secret = secret || SECRET_KEYS.contains(&&*entry.key) || entry.key == "headers";
-            fill_in(&mut entry.value, text, lookup, findings, secret);
+            fill_in(&mut entry.value, text, lookup, findings, (&entry.key, secret));
         }),
         NodeKind::Scalar(scalar) => {
             if let Some(foreign) = foreign_references::reference(&scalar.value, secret) {
@@ -37,9 +43,11 @@ fn fill_in(node: &mut Node, text: &str, lookup: &dyn EnvAndFiles, findings: &mut
             if !scalar.value.contains('$') {
                 return;
             }
-            let mut filler = Filler { written: text.get(node.span.clone()).unwrap_or_default(), seen: 0, lookup };
+            let written = text.get(node.span.clone()).unwrap_or_default();
+            let mut filler = Filler { written, seen: 0, lookup, key, secret };
             match filler.fill(scalar) {
-                Ok(()) => {}
+                // Nothing is said of what is not here and cannot be guessed.
+                Ok(known) => node.bad = !known,
                 Err(wrong) => {
                     for (at, what, help) in wrong {
                         let span =
@@ -78,11 +86,15 @@ struct Filler<'a> {
     /// How much of `written` has been gone through.
     seen: usize,
     lookup: &'a dyn EnvAndFiles,
+    /// The key that the scalar stands under, and whether its values are secret.
+    key: &'a str,
+    secret: bool,
 }
 
 impl Filler<'_> {
-    fn fill(&mut self, scalar: &mut Scalar) -> Result<(), Vec<ReferenceError>> {
-        let (mut out, mut wrong, mut expanded) = (String::new(), Vec::new(), false);
+    /// Fills in every reference, and says whether the text is known then: what is not here may be taken as present.
+    fn fill(&mut self, scalar: &mut Scalar) -> Result<bool, Vec<ReferenceError>> {
+        let (mut out, mut wrong, mut expanded, mut known) = (String::new(), Vec::new(), false, true);
         let mut rest = scalar.value.as_str();
         while let Some(at) = rest.find('$') {
             out.push_str(&rest[..at]);
@@ -100,7 +112,11 @@ impl Filler<'_> {
                 let name = &after[..end];
                 let span = self.find(&format!("${{{name}}}"));
                 match self.resolve(name) {
-                    Ok(value) => out.push_str(&value),
+                    Ok(Some(value)) => out.push_str(&value),
+                    Ok(None) => match stand_in(self.key, self.secret, &out) {
+                        Some(value) => out.push_str(value),
+                        None => known = false,
+                    },
                     Err((what, help)) => wrong.push((span, what, help)),
                 }
                 expanded = true;
@@ -116,7 +132,7 @@ impl Filler<'_> {
         }
         scalar.value = out;
         scalar.expanded = expanded;
-        Ok(())
+        Ok(known)
     }
 
     /// Where the next `piece` stands in the file.
@@ -126,15 +142,18 @@ impl Filler<'_> {
         Some(at..self.seen)
     }
 
-    /// The value of what stands between the braces, or what is wrong and what to do.
-    fn resolve(&self, name: &str) -> Result<Zeroizing<String>, (String, String)> {
+    /// The value of what stands between the braces, or what is wrong and what to do. `None`: it is not here, and taken as
+    /// present.
+    fn resolve(&self, name: &str) -> Result<Option<Zeroizing<String>>, (String, String)> {
+        let absent = self.lookup.absent_is_present();
         if let Some(path) = name.strip_prefix("file:").filter(|path| !path.is_empty()) {
             return match self.lookup.file(Path::new(path)) {
                 // A file of one secret usually ends with a line end that is not part of it.
                 Ok(text) => {
                     let text = Zeroizing::new(text);
-                    Ok(Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned()))
+                    Ok(Some(Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned())))
                 }
+                Err(_) if absent => Ok(None),
                 Err(why) => {
                     Err((format!("cannot read the file {path}: {why}"), "check the path and what is there".into()))
                 }
@@ -153,10 +172,14 @@ impl Filler<'_> {
             };
             return Err(("not the name of an environment variable".to_owned(), help));
         }
-        self.lookup.var(name).map(Zeroizing::new).ok_or_else(|| {
-            let help = format!("set {name} before Easel starts, or write `$${{{name}}}` to mean the text itself");
-            (format!("the environment variable {name} is not set"), help)
-        })
+        match self.lookup.var(name) {
+            Some(value) => Ok(Some(Zeroizing::new(value))),
+            None if absent => Ok(None),
+            None => {
+                let help = format!("set {name} before Easel starts, or write `$${{{name}}}` to mean the text itself");
+                Err((format!("the environment variable {name} is not set"), help))
+            }
+        }
     }
 }
 
@@ -168,6 +191,32 @@ pub trait EnvAndFiles {
     /// The text of a file, or in a few words why it cannot be read. The words are printed; they must not contain the
     /// file's text.
     fn file(&self, path: &Path) -> Result<String, String>;
+
+    /// Whether what is not there is taken as present, so that a config can be checked where its secrets are not.
+    fn absent_is_present(&self) -> bool {
+        false
+    }
+}
+
+/// What stands for a secret that is not here. It goes nowhere: nothing is served by such a config.
+const ABSENT: &str = "absent";
+
+/// Keys whose texts are addresses, and what stands for the beginning of one.
+const ADDRESSES: [&str; 6] = ["authority", "base_url", "passthrough", "public_url", "url", "webhook"];
+const ABSENT_ADDRESS: &str = "https://absent.invalid";
+
+/// Secrets that may be any text.
+const ANY_TEXT: [&str; 5] = ["admin_token", "api_key", "client_secret", "hmac_key", "link_secret"];
+
+/// What stands for a text of which a part is not here; `None` where nothing can. `before` is what the text begins with.
+fn stand_in(key: &str, secret: bool, before: &str) -> Option<&'static str> {
+    match key {
+        // The machine's own identity is what no file is needed for.
+        "credentials" => Some("metadata"),
+        _ if ADDRESSES.contains(&key) => Some(if before.is_empty() { ABSENT_ADDRESS } else { ABSENT }),
+        _ if ANY_TEXT.contains(&key) || (secret && key != "key_sha256") => Some(ABSENT),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

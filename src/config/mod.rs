@@ -24,16 +24,22 @@ mod span;
 mod suggest;
 mod tree;
 mod units;
+mod warnings;
 
 pub use crate::config::diff::Outline;
+#[cfg(feature = "cli")]
+pub use report::Problem;
 pub use report::Problems;
 
 pub use crate::config::expand::EnvAndFiles;
 pub use crate::config::provider_kind::ProviderKind;
 #[cfg(feature = "cli")]
 pub use crate::config::suggest::instead;
+pub use crate::config::warnings::{PlacedWarning, Step, Warning};
+use node_path::NodePath;
 use plan::Plan;
 use report::{Finding, Findings};
+use tree::Node;
 
 use crate::secret::Zeroizing;
 
@@ -46,10 +52,32 @@ pub struct ConfigText<'a> {
     pub text: &'a str,
 }
 
+/// A config without problems, and where everything in it stands. It holds keys in the clear, so it is not `Debug`.
+pub struct Loaded {
+    /// What runs, without its warnings.
+    pub plan: Plan,
+    name: String,
+    /// The file's text, redacted.
+    text: String,
+    tree: Zeroizing<Node>,
+    warnings: Findings,
+}
+
+impl Loaded {
+    /// The plan with its warnings: what the config itself shows, and `more` of who knows the vendors and the machine.
+    pub fn with_warnings(self, more: &[PlacedWarning]) -> Plan {
+        let Loaded { plan, name, text, tree, mut warnings } = self;
+        let found = more.iter().filter_map(|warning| warning.found(NodePath::root(&text, &tree)));
+        found.for_each(|finding| warnings.add(finding));
+        let warnings = (!warnings.is_empty()).then(|| warnings.into_problems(&name, text));
+        Plan { warnings, ..plan }
+    }
+}
+
 /// Reads and checks a config; `kinds` are the providers this build knows.
 ///
 /// Fails with every problem there is, not just the first.
-pub fn load(source: &ConfigText<'_>, kinds: &[ProviderKind], lookup: &dyn EnvAndFiles) -> Result<Plan, Problems> {
+pub fn load(source: &ConfigText<'_>, kinds: &[ProviderKind], lookup: &dyn EnvAndFiles) -> Result<Loaded, Problems> {
     let mut findings = Findings::default();
     // Keys are in it. Each has its place in the plan, and is overwritten here.
     let mut tree = match tree::read(source.text, &mut findings) {
@@ -66,15 +94,16 @@ pub fn load(source: &ConfigText<'_>, kinds: &[ProviderKind], lookup: &dyn EnvAnd
     fill_presets_and_model_defaults::fill(&mut tree, &mut findings);
     let mut remote_refused = Findings::default();
     let plan = match schema_check::read(&mut tree, &text, &mut findings) {
-        Some(file) => {
-            check::check(&file, node_path::NodePath::root(&text, &tree), kinds, &mut findings, &mut remote_refused)
-        }
+        Some(file) => check::check(&file, NodePath::root(&text, &tree), kinds, &mut findings, &mut remote_refused),
         None => None,
     };
     match plan {
         Some(plan) if findings.is_empty() => {
-            let remote_refused = (!remote_refused.is_empty()).then(|| remote_refused.into_problems(source.name, text));
-            Ok(Plan { written, remote_refused, ..plan })
+            let warnings = warnings::warnings(&plan, &text, &tree, kinds);
+            let remote_refused =
+                (!remote_refused.is_empty()).then(|| remote_refused.into_problems(source.name, text.clone()));
+            let plan = Plan { written, remote_refused, ..plan };
+            Ok(Loaded { plan, name: source.name.to_owned(), text, tree, warnings })
         }
         _ => {
             if findings.is_empty() {

@@ -66,6 +66,8 @@ pub struct Plan {
     /// The problem that other machines reach the address and are not served, since there are no clients and `anyone` is
     /// not said. It is for people to read: who is served is told by the address that asks.
     pub remote_refused: Option<Problems>,
+    /// What is allowed and hardly meant. It is for people to read.
+    pub warnings: Option<Problems>,
     /// Providers by name.
     pub providers: BTreeMap<String, Arc<Provider>>,
     /// Routes in the order they are tried.

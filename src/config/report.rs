@@ -1,4 +1,4 @@
-//! What is wrong with a config file, and how it is printed.
+//! What is wrong with a config file, or hardly meant, and how it is printed.
 //!
 //! Rooms note a [`Finding`] (bytes and words); the caller gets [`Problem`]s (line and column too), sorted by position.
 //! Printing quotes one line of the file as `redact` left it, never a value that came from outside the file.
@@ -8,6 +8,7 @@ use std::fmt;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use crate::config::span::Span;
+use crate::config::warnings::word::Warning;
 
 /// One thing wrong, as a room notes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +16,19 @@ pub(super) struct Finding {
     span: Span,
     what: String,
     help: Option<String>,
+    /// Which warning it is, where it refuses nothing.
+    warning: Option<Warning>,
 }
 
 impl Finding {
     /// `what` is wrong at `span`; `help` says what to write instead.
     pub(super) fn new(span: Span, what: impl Into<String>, help: Option<&str>) -> Finding {
-        Finding { span, what: what.into(), help: help.map(str::to_owned) }
+        Finding { span, what: what.into(), help: help.map(str::to_owned), warning: None }
+    }
+
+    /// The same of what is hardly meant and refuses nothing.
+    pub(super) fn warning(warning: Warning, span: Span, what: impl Into<String>, help: Option<&str>) -> Finding {
+        Finding { warning: Some(warning), ..Finding::new(span, what, help) }
     }
 }
 
@@ -54,7 +62,7 @@ impl Findings {
     }
 }
 
-/// One thing wrong with a config file.
+/// One thing wrong with a config file, or hardly meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Line, from 1.
@@ -68,11 +76,13 @@ pub struct Problem {
     pub what: String,
     /// What to write instead.
     pub suggestion: Option<String>,
+    /// Which warning it is; `None` where the file is refused for it.
+    pub warning: Option<Warning>,
 }
 
 impl Problem {
     fn new(finding: Finding, text: &str) -> Problem {
-        let Finding { span, what, help } = finding;
+        let Finding { span, what, help, warning } = finding;
         let start = floor_boundary(text, span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = line_start + line_from(text, line_start).len();
@@ -84,6 +94,7 @@ impl Problem {
             span: start..end,
             what,
             suggestion: help,
+            warning,
         }
     }
 }
@@ -99,7 +110,7 @@ fn floor_boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
-/// Everything wrong with a config file, in the order of the file. Prints as a person reads it, without colours.
+/// Everything wrong with a config file, or everything hardly meant, in the order of the file. Prints as a person reads it, without colours.
 #[derive(Clone, Debug)]
 pub struct Problems {
     name: String,
@@ -127,8 +138,26 @@ impl Problems {
             out.push_str("\n\n");
         }
         let count = self.problems.len();
-        out.push_str(&format!("{count} problem{} in {}", if count == 1 { "" } else { "s" }, self.name));
+        let word = if self.problems.iter().any(|problem| problem.warning.is_none()) { "problem" } else { "warning" };
+        out.push_str(&format!("{count} {word}{} in {}", if count == 1 { "" } else { "s" }, self.name));
         out
+    }
+
+    /// Each in one line, for a log: `easel.yaml:3:5: warning[word]: what; what to write`.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.problems.iter().map(|problem| {
+            let Problem { line, column, what, suggestion, warning, .. } = problem;
+            let level = warning.map_or("error".to_owned(), |warning| format!("warning[{}]", warning.as_str()));
+            let help = suggestion.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+            format!("{}:{line}:{column}: {level}: {what}{help}", self.name)
+        })
+    }
+
+    /// Those of them that `kept` keeps; `None` where that is none.
+    #[cfg(feature = "cli")]
+    pub fn filtered(&self, kept: impl Fn(&Problem) -> bool) -> Option<Problems> {
+        let problems: Vec<Problem> = self.problems.iter().filter(|problem| kept(problem)).cloned().collect();
+        (!problems.is_empty()).then(|| Problems { name: self.name.clone(), text: self.text.clone(), problems })
     }
 
     fn render_one(&self, problem: &Problem, renderer: &Renderer) -> String {
@@ -141,7 +170,11 @@ impl Problems {
             .line_start(problem.line)
             .path(self.name.as_str())
             .annotation(AnnotationKind::Primary.span(underlined));
-        let mut group = Level::ERROR.primary_title(problem.what.as_str()).element(snippet);
+        let title = match problem.warning {
+            Some(warning) => Level::WARNING.primary_title(problem.what.as_str()).id(warning.as_str()),
+            None => Level::ERROR.primary_title(problem.what.as_str()),
+        };
+        let mut group = title.element(snippet);
         if let Some(suggestion) = &problem.suggestion {
             group = group.element(Level::HELP.message(suggestion.as_str()));
         }

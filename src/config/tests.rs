@@ -33,6 +33,7 @@ mod quality;
 mod reference;
 mod routes;
 mod server;
+mod warnings;
 
 const KINDS: [ProviderKind; 10] = [
     ProviderKind {
@@ -109,7 +110,7 @@ impl EnvAndFiles for World {
 }
 
 fn read(text: &str) -> Result<Plan, Problems> {
-    load(&ConfigText { name: "easel.yaml", text }, &KINDS, &World)
+    load(&ConfigText { name: "easel.yaml", text }, &KINDS, &World).map(|loaded| loaded.with_warnings(&[]))
 }
 
 fn plan(text: &str) -> Plan {

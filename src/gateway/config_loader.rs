@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use crate::calendar::Moment;
+use crate::clock;
 use crate::config::plan::Plan;
 use crate::config::{self, ConfigText, EnvAndFiles, Problems, ProviderKind};
-use crate::gateway::read_file;
+use crate::gateway::{config_warnings, read_file};
 use crate::provider::{self, text};
 use crate::secret::Zeroizing;
 
@@ -40,6 +42,25 @@ impl EnvAndFiles for ProcessEnv {
     }
 }
 
+/// The environment and files of another machine, as far as this one has them: whatever is not here is taken as present.
+#[cfg(feature = "cli")]
+pub struct WithoutSecrets;
+
+#[cfg(feature = "cli")]
+impl EnvAndFiles for WithoutSecrets {
+    fn var(&self, name: &str) -> Option<String> {
+        ProcessEnv.var(name)
+    }
+
+    fn file(&self, path: &Path) -> Result<String, String> {
+        ProcessEnv.file(path)
+    }
+
+    fn absent_is_present(&self) -> bool {
+        true
+    }
+}
+
 /// The wire formats a config may name.
 pub fn kinds() -> Vec<ProviderKind> {
     let draws = provider::ALL.iter().map(|provider| ProviderKind {
@@ -67,5 +88,12 @@ pub fn load(path: &Path, lookup: &dyn EnvAndFiles) -> Result<Plan, LoadError> {
 
 /// Checks config text; `name` is printed with its problems.
 pub fn check(name: &str, text: &str, lookup: &dyn EnvAndFiles) -> Result<Plan, LoadError> {
-    config::load(&ConfigText { name, text }, &kinds(), lookup).map_err(LoadError::Problems)
+    check_at(name, text, lookup, clock::now())
+}
+
+/// The same at a moment, by which some models have ended and others have not.
+pub fn check_at(name: &str, text: &str, lookup: &dyn EnvAndFiles, now: Moment) -> Result<Plan, LoadError> {
+    let loaded = config::load(&ConfigText { name, text }, &kinds(), lookup).map_err(LoadError::Problems)?;
+    let warnings = config_warnings::warnings(&loaded.plan, now, !lookup.absent_is_present());
+    Ok(loaded.with_warnings(&warnings))
 }

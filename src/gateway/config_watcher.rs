@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::config::EnvAndFiles;
 use crate::config::plan::Plan;
+use crate::config::{EnvAndFiles, Problems};
 use crate::gateway::config_loader::{LoadError, check};
 use crate::gateway::restart_keys::RestartKeys;
 use crate::gateway::{Gateway, read_file};
@@ -30,7 +30,12 @@ fn apply(gateway: &Gateway, loaded: Result<Plan, LoadError>) {
             warn_of_restart(&before.plan, &plan);
             log_remote_refused(&plan);
             let changed = before.plan.written.differences(&plan.written);
-            gateway.replace(plan).map(|version| (version, changed)).map_err(|error| error.to_string())
+            let warnings = plan.warnings.clone();
+            let taken = gateway.replace(plan).map(|version| (version, changed)).map_err(|error| error.to_string());
+            if taken.is_ok() {
+                log_warnings(warnings.as_ref());
+            }
+            taken
         }
         Err(error) => Err(error.to_string()),
     };
@@ -51,6 +56,11 @@ pub fn log_remote_refused(plan: &Plan) {
     if let Some(problem) = &plan.remote_refused {
         log::error!("{problem}");
     }
+}
+
+/// Logs what is hardly meant in a config that is served from now on, a line each.
+pub fn log_warnings(warnings: Option<&Problems>) {
+    warnings.iter().flat_map(|warnings| warnings.lines()).for_each(|line| log::warn!("{line}"));
 }
 
 /// Whether a change drops every client without saying `clients: anyone`. A file that is only half written does that, and

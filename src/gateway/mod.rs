@@ -36,6 +36,7 @@ pub mod call_rates;
 pub mod caller;
 mod cold_pictures;
 pub mod config_loader;
+pub mod config_warnings;
 pub mod config_watcher;
 mod detached_task;
 pub mod dispatch_loop;
@@ -48,8 +49,6 @@ pub mod feedback;
 pub mod gateway_request;
 pub mod idempotency_book;
 mod idempotent_request;
-#[cfg(feature = "cli")]
-pub mod idle_checks;
 pub mod ignored_proxy;
 mod join_few;
 mod kept_answer;

@@ -7,6 +7,7 @@ use crate::calendar::Zone;
 use crate::config::plan::{Plan, Priority};
 use crate::disk_cache::DiskCacheStats;
 use crate::gateway::Gateway;
+use crate::gateway::config_warnings;
 use crate::gateway::idempotency_book::BookSize;
 use crate::gateway::process_stats;
 use crate::gateway::restart_keys::RestartKeys;
@@ -21,6 +22,7 @@ impl Gateway {
         let snapshot = self.snapshot();
         let mut scrape = Scrape::default();
         self.scrape_providers(&snapshot.plan, &mut scrape)?;
+        scrape_model_ends(&snapshot.plan, &mut scrape)?;
         self.scrape_caches(&mut scrape)?;
         self.scrape_budgets(&snapshot.plan, &mut scrape)?;
         self.scrape_ledger(&mut scrape)?;
@@ -179,6 +181,18 @@ impl Gateway {
         let took = took.map(|(which, took)| ([which.to_owned()], seconds(took)));
         scrape.amounts("ledger_commit_seconds", "Time of a transaction.", ["which"], took)
     }
+}
+
+/// When the vendors shut down those of the plan's models of which that is known.
+fn scrape_model_ends(plan: &Plan, scrape: &mut Scrape) -> Result<(), prometheus::Error> {
+    let ends = plan.providers.values().flat_map(|provider| {
+        provider.models.keys().filter_map(move |model| {
+            let at = config_warnings::ends(provider, model)?.at()?;
+            Some(([provider.name.clone(), model.clone()], at.millis() / 1000))
+        })
+    });
+    let help = "When the vendor shuts the model down, in Unix seconds.";
+    scrape.counts("model_end_timestamp_seconds", help, ["provider", "model"], ends)
 }
 
 /// A count as gauges take it.

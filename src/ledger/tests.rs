@@ -48,7 +48,7 @@ fn plan(provider: &str, model: &str) -> Plan {
          routes:\n  - {{name: r, offers: [p/m]}}\n"
     );
     let kind = config::ProviderKind { name: "k", default_base_url: None, needs_key: false, known_models: &[] };
-    config::load(&Text { name: "test", text: &text }, &[kind], &Nothing).unwrap()
+    config::load(&Text { name: "test", text: &text }, &[kind], &Nothing).unwrap_or_else(|why| panic!("{why}")).plan
 }
 
 fn owner(tenant: &str) -> Owner {

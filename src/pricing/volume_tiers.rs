@@ -79,7 +79,7 @@ pub fn dearest(tiers: &[VolumeTier], count: u64, end: u64, base: Usd, fee: Usd) 
 }
 
 impl VolumePrice {
-    fn of(self, base: Usd, fee: Usd) -> Option<Usd> {
+    pub(super) fn of(self, base: Usd, fee: Usd) -> Option<Usd> {
         match self {
             VolumePrice::Flat(usd) => usd.checked_add(fee),
             VolumePrice::Discount(ppm) => {

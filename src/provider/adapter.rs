@@ -12,6 +12,7 @@ use crate::config::plan::{Account, Model};
 use crate::failure::Failure;
 use crate::image::{Encoded, Format};
 pub use crate::pricing::{Reported, Usage};
+use crate::provider::common::model_end::ModelEnd;
 use crate::provider::common::token_source::TokenSource;
 use crate::request::{ImageRequest, Quality};
 use crate::secret::Secret;
@@ -44,6 +45,11 @@ pub trait Adapter: Sync {
     /// What `model` does with wishes that are left out, and which size it is billed by.
     fn usual(&self, _account: &Account, _model: &Model) -> ModelDefaults {
         ModelDefaults::default()
+    }
+
+    /// When the vendor shuts `model` down, where that is known.
+    fn ends(&self, _account: &Account, _model: &Model) -> Option<&'static ModelEnd> {
+        None
     }
 
     /// Where a token comes from that goes with every call; `None` where the key itself does.

@@ -29,6 +29,7 @@ pub use crate::provider::adapter::{
 pub use crate::provider::capability_overrides::capabilities;
 pub use crate::provider::common::chat::{ChatReply, ChatRequest, NoText};
 pub use crate::provider::common::headers::is_event_stream;
+pub use crate::provider::common::model_end::ModelEnd;
 pub use crate::provider::common::retry_after::retry_after;
 
 /// Every wire format, by the `kind` the config uses.

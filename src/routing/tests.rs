@@ -28,7 +28,10 @@ fn routes(written: &str) -> Vec<Arc<Route>> {
          routes:\n{written}"
     );
     let kind = ProviderKind { name: "k", default_base_url: None, needs_key: false, known_models: &[] };
-    config::load(&ConfigText { name: "test", text: &text }, &[kind], &Nothing).unwrap().routes
+    config::load(&ConfigText { name: "test", text: &text }, &[kind], &Nothing)
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .plan
+        .routes
 }
 
 fn four_at_once() -> Capabilities {

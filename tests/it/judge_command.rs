@@ -366,11 +366,13 @@ fn many_files_are_told_in_their_order_and_each_once() {
 }
 
 #[test]
-fn check_notes_a_check_that_cannot_work_and_finds_the_config_well() {
+fn check_warns_of_a_check_that_cannot_work_and_finds_the_config_well() {
     let folder = tempfile::tempdir().unwrap();
     let path = config(folder.path(), &ROUTES.replace("reject: [dark, judge]", "reject: [dark, judge, opaque]"));
     let output = easel().arg("check").arg(&path).output().unwrap();
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
-    assert!(said.contains("is fine: ") && said.contains("\nnote: route daylight: `opaque` fails no picture"), "{said}");
+    let warned = text(&output.stderr);
+    assert!(said.contains("is fine: "), "{said}");
+    assert!(warned.contains("warning[idle_check]: route daylight: `opaque` fails no picture"), "{warned}");
 }

@@ -12,6 +12,7 @@ mod budgets; // money that is set aside before it is spent
 mod burst; // twenty times the usual traffic, in virtual time
 mod cache; // reuse: variants, other words, what is purged
 mod calibrate_command; // easel calibrate: which likeness of two embeddings is enough
+mod check_command; // easel check: warnings, formats, exit codes
 mod circles; // no two files use each other
 mod client;
 mod clients; // callers with keys of their own

@@ -58,7 +58,7 @@ pub(super) fn check(
     let (cache, disk_cache) = server::cache(&mut checker, cache, tree.key("cache"), server.state_dir.as_deref());
     let quality = quality::pool(&mut checker, quality, tree.key("quality"));
     let providers = providers::providers(&mut checker, providers, tree.key("providers"), kinds);
-    let routes = routes::routes(&mut checker, routes, tree, &providers, kinds);
+    let routes = routes::routes(&mut checker, routes, tree, &providers, kinds, clients);
     let anyone = matches!(clients, Clients::Anyone(_));
     if matches!(clients, Clients::Listed(listed) if listed.is_empty()) {
         server::warn_remote_refused(remote_refused, &server, tree);
@@ -74,6 +74,7 @@ pub(super) fn check(
         clients,
         anyone,
         remote_refused: None,
+        warnings: None,
         providers,
         routes,
         alerts,

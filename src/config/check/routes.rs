@@ -30,6 +30,7 @@ pub(super) fn routes(
     tree: NodePath<'_>,
     providers: &BTreeMap<String, Arc<Provider>>,
     kinds: &[ProviderKind],
+    clients: &file::Clients,
 ) -> Vec<Arc<Route>> {
     let at = tree.key("routes");
     if routes.is_empty() && !at.lost_items() {
@@ -44,7 +45,7 @@ pub(super) fn routes(
         let route = route(checker, written, place, &known);
         let seen = CheckedRoute { place, route: Arc::new(route), certain: is_certain(place) };
         duplicate_name(checker, &seen, &earlier);
-        unreachable(checker, &seen, &earlier);
+        unreachable(checker, &seen, &earlier, clients);
         read.push(Arc::clone(&seen.route));
         earlier.push(seen);
     }
@@ -78,8 +79,16 @@ fn duplicate_name(checker: &mut Checker<'_>, seen: &CheckedRoute<'_>, earlier: &
 
 /// A route all of whose requests are taken by one earlier route is a mistake, most often a catch-all that stands too
 /// high.
-fn unreachable(checker: &mut Checker<'_>, seen: &CheckedRoute<'_>, earlier: &[CheckedRoute<'_>]) {
-    let covering = earlier.iter().find(|earlier| earlier.certain && covers(&earlier.route, &seen.route));
+fn unreachable(
+    checker: &mut Checker<'_>,
+    seen: &CheckedRoute<'_>,
+    earlier: &[CheckedRoute<'_>],
+    clients: &file::Clients,
+) {
+    let before = |earlier: &&CheckedRoute<'_>| {
+        earlier.certain && covers(&earlier.route, &seen.route) && all_get_there(clients, &earlier.route, &seen.route)
+    };
+    let covering = earlier.iter().find(before);
     if let Some(first) = covering.filter(|_| seen.certain) {
         let place = match seen.place.key("match") {
             matches if matches.key("models").is_given() => matches.key("models"),
@@ -90,6 +99,15 @@ fn unreachable(checker: &mut Checker<'_>, seen: &CheckedRoute<'_>, earlier: &[Ch
         let what = format!("no request gets here: route {} (line {}) takes them all", name.shown(), name.line());
         checker.report(place, what, "put the more general route last".to_owned());
     }
+}
+
+/// Whether whoever may use `later` may use `earlier` too: a route that is not for a client takes none of its requests.
+fn all_get_there(clients: &file::Clients, earlier: &Route, later: &Route) -> bool {
+    let file::Clients::Listed(clients) = clients else { return true };
+    clients.iter().filter_map(|client| client.routes.as_ref()).all(|routes| {
+        let may = |route: &Route| routes.contains(&route.name);
+        !may(later) || may(earlier)
+    })
 }
 
 /// Whether every request `later` matches is matched by `earlier`.

@@ -118,19 +118,6 @@ impl Server {
             }
         }
     }
-
-    /// What links to pictures begin with that nobody else can open; `None` where they are good for all who connect.
-    /// An address that stands for all of a machine's is none to link to.
-    pub fn unusable_links(&self) -> Option<String> {
-        let (host, port) = self.listen.rsplit_once(':')?;
-        let any = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
-        (any && self.public_url.is_none()).then(|| {
-            format!(
-                "server.public_url is not set: links to pictures lead to port {port} of a loopback address, which only \
-                 this machine reaches. Set it to how clients reach this server."
-            )
-        })
-    }
 }
 
 /// How the ledger is kept.

@@ -199,6 +199,6 @@ fn every_part_of_the_reference_arrives_in_the_plan() {
     assert_eq!((learn.ttl, learn.timeout), (Duration::from_secs(30 * 86_400), Duration::from_secs(30)));
     assert_eq!(mockups.defaults.size, Some(Size::new(1024, 1024)));
     assert_eq!(mockups.defaults.response_format, Some(ResponseFormat::B64Json));
-    assert_eq!(plan.routes[1].defaults.response_format, None);
-    assert_eq!((plan.routes[1].cache, plan.routes[1].deadline), (None, Duration::from_secs(60)));
+    assert_eq!(plan.routes[2].defaults.response_format, None);
+    assert_eq!((plan.routes[2].cache, plan.routes[2].deadline), (None, Duration::from_secs(60)));
 }

@@ -67,21 +67,6 @@ fn an_address_that_others_reach_needs_clients_or_the_word_that_anyone_may_ask() 
 }
 
 #[test]
-fn links_that_nobody_else_can_open_are_told() {
-    let told = |server: &str| plan(&(small("", "") + "clients: anyone\nserver: " + server)).server.unusable_links();
-    for any in ["{listen: '0.0.0.0:80'}", "{listen: '[::]:80'}"] {
-        assert!(told(any).is_some_and(|note| note.contains("server.public_url")), "{any}");
-    }
-    for good in [
-        "{listen: '127.0.0.1:80'}",
-        "{listen: '10.0.0.1:80'}",
-        "{listen: '0.0.0.0:80', public_url: 'https://a.example'}",
-    ] {
-        assert_eq!(told(good), None, "{good}");
-    }
-}
-
-#[test]
 fn names_and_pages_of_the_server_are_checked_and_kept_as_browsers_send_them() {
     let wrong = |server: &str| {
         let mut problems = problems(&(small("", "") + &format!("server: {{{server}}}\n")));

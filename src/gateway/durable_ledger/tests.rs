@@ -36,7 +36,9 @@ fn plan(state_dir: Option<&Path>, budgets: &str, days: usize) -> Plan {
          alerts: [{{name: a, when: spend_usd_per_hour > 9, over: {days}d}}]\n"
     );
     let kind = ProviderKind { name: "k", default_base_url: None, needs_key: false, known_models: &[] };
-    config::load(&ConfigText { name: "test", text: &text }, &[kind], &Nothing).unwrap_or_else(|why| panic!("{why}"))
+    config::load(&ConfigText { name: "test", text: &text }, &[kind], &Nothing)
+        .unwrap_or_else(|why| panic!("{why}"))
+        .plan
 }
 
 /// Plans that each have a budget more than the one before.

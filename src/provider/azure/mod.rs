@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::provider::adapter::{Adapter, Call, Job, Partial, Reply, Step};
 use crate::provider::common::addresses;
 use crate::provider::common::headers;
+use crate::provider::common::model_end::{self, ModelEnd};
 use crate::provider::common::token_source::TokenSource;
 use crate::provider::openai;
 use crate::provider::openai::models::{Family, family};
@@ -25,6 +26,12 @@ const VERSION: &str = "2025-04-01-preview";
 
 /// The `api_version` that means the surface without one.
 const V1: &str = "v1";
+
+/// What Azure has shut down or will, by its own list of retirements, read 2026-11: another day than OpenAI's.
+pub const ENDS: &[ModelEnd] = &[
+    ModelEnd { model: "gpt-image-1.5*", ends: "2026-12-16", successor: Some("gpt-image-2") },
+    ModelEnd { model: "gpt-image-1-mini", ends: "2027-04-07", successor: Some("gpt-image-2") },
+];
 
 /// Who answers for a machine in Azure: an address of the machine's own link, the same on every one.
 const IDENTITY: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
@@ -62,6 +69,10 @@ impl Adapter for Azure {
 
     fn usual(&self, _: &Account, model: &Model) -> ModelDefaults {
         family_of(model).usual
+    }
+
+    fn ends(&self, _: &Account, model: &Model) -> Option<&'static ModelEnd> {
+        model_end::find(ENDS, model.family.as_deref().unwrap_or(&model.name))
     }
 
     fn token(&self, account: &Account) -> Option<TokenSource> {

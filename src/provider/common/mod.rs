@@ -11,6 +11,7 @@ pub(in crate::provider) mod http_status;
 pub(in crate::provider) mod json;
 pub(in crate::provider) mod json_body;
 pub(in crate::provider) mod key_hosts;
+pub mod model_end;
 pub(in crate::provider) mod multipart;
 pub(in crate::provider) mod picture_source;
 pub(in crate::provider) mod resolution_tiers;

@@ -15,9 +15,10 @@ use crate::provider::adapter::{Adapter, Call, Job, Reply, Step};
 use crate::provider::common::addresses;
 use crate::provider::common::headers;
 use crate::provider::common::json_body;
+use crate::provider::common::model_end::{self, ModelEnd};
 use crate::provider::common::picture_source;
 use crate::provider::common::token_source::TokenSource;
-use crate::provider::google::models::{Family, Method, family};
+use crate::provider::google::models::{ENDS, Family, Method, VERTEX_ENDS, family};
 use crate::request::{Edit, Moderation};
 
 pub(in crate::provider) mod models;
@@ -79,6 +80,11 @@ impl Adapter for Google {
             Some(tier) => Capabilities { tiers: vec![tier], ..able },
             None => able,
         }
+    }
+
+    fn ends(&self, account: &Account, model: &Model) -> Option<&'static ModelEnd> {
+        let vertex = model_end::find(VERTEX_ENDS, &model.name).filter(|_| is_vertex(account));
+        vertex.or_else(|| model_end::find(ENDS, &model.name))
     }
 
     fn token(&self, account: &Account) -> Option<TokenSource> {

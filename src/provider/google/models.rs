@@ -8,6 +8,7 @@ use crate::capabilities::{Capabilities, Edits, OutputSize, Sizes, Tier};
 use crate::image::Format;
 use crate::provider::common;
 use crate::provider::common::aspect_ratio::{GEMINI_SHAPES, LONG_SHAPES};
+use crate::provider::common::model_end::ModelEnd;
 use crate::provider::common::resolution_tiers::{FOUR, ONE, PIXELS, TINY, TWO};
 use crate::request::PROMPT_MAX_CHARS;
 
@@ -93,6 +94,20 @@ static FAMILIES: &[Family] = &[
     IMAGEN,
     ANY,
 ];
+
+/// What Google has shut down: its page of the migration from Imagen, which is gone from both APIs, and its list of models
+/// (PROVIDERS.md 0.3, 4.1). No day is known on which `gemini-3.1-flash-image` leaves the Gemini API.
+pub const ENDS: &[ModelEnd] = &[
+    ModelEnd { model: "imagen-*", ends: "2026-08-17", successor: Some("gemini-3-pro-image") },
+    ModelEnd { model: "imagegeneration*", ends: "2026-08-17", successor: Some("gemini-3-pro-image") },
+    ModelEnd { model: "gemini-2.5-flash-image", ends: "2026-10-02", successor: Some("gemini-nano-banana-2.1") },
+    ModelEnd { model: "gemini-3-pro-image-preview", ends: "2026-06-25", successor: Some("gemini-3-pro-image") },
+    ModelEnd { model: "gemini-3.1-flash-image-preview", ends: "2026-06-25", successor: Some("gemini-nano-banana-2.1") },
+];
+
+/// What leaves Vertex AI alone, by its page of deprecations of 2026-10-06.
+pub const VERTEX_ENDS: &[ModelEnd] =
+    &[ModelEnd { model: "gemini-3.1-flash-image", ends: "2027-05-28", successor: Some("gemini-nano-banana-2.1") }];
 
 /// The family of the model by this name.
 pub fn family(model: &str) -> &'static Family {

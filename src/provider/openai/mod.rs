@@ -9,7 +9,8 @@ use crate::failure::Failure;
 use crate::provider::adapter::{Adapter, Call, Job, Partial, Reply, Step};
 use crate::provider::common::addresses;
 use crate::provider::common::headers;
-use crate::provider::openai::models::family;
+use crate::provider::common::model_end::{self, ModelEnd};
+use crate::provider::openai::models::{ENDS, family};
 
 pub(in crate::provider) mod body;
 pub(in crate::provider) mod errors;
@@ -56,6 +57,10 @@ impl Adapter for OpenAi {
 
     fn usual(&self, _: &Account, model: &Model) -> ModelDefaults {
         family(&model.name).usual
+    }
+
+    fn ends(&self, _: &Account, model: &Model) -> Option<&'static ModelEnd> {
+        model_end::find(ENDS, &model.name)
     }
 
     fn ask(&self, job: &Job<'_>) -> Result<Call, Failure> {

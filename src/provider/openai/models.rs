@@ -5,6 +5,7 @@
 
 use crate::capabilities::{BilledSize, Capabilities, Edits, ModelDefaults, SizeBounds, Sizes};
 use crate::image::{Format, Size};
+use crate::provider::common::model_end::ModelEnd;
 use crate::request::{PROMPT_MAX_CHARS, Quality};
 
 /// Which parameters a model takes.
@@ -120,6 +121,22 @@ static FAMILIES: &[Family] = &[
     Family { prefix: "gpt-image-2.5", qualities: FIVE, ..GPT },
     Family { prefix: "gpt-image-2.6", qualities: FIVE, complexity: true, ..GPT },
     GPT,
+];
+
+/// A model of `ENDS`, which the vendor's page follows with two of the newest generation.
+const fn end(model: &'static str, ends: &'static str) -> ModelEnd {
+    ModelEnd { model, ends, successor: Some("gpt-image-2.6-flare") }
+}
+
+/// What OpenAI has shut down or will: https://developers.openai.com/api/docs/deprecations, read 2026-11. The day of DALL-E
+/// is by two third parties, as the page has taken it off its list (PROVIDERS.md 0.1).
+pub const ENDS: &[ModelEnd] = &[
+    end("dall-e-2", "2026-05-12"),
+    end("dall-e-3", "2026-05-12"),
+    end("gpt-image-1", "2026-10-23"),
+    end("gpt-image-1-mini", "2026-12-01"),
+    end("gpt-image-1.5*", "2026-12-01"),
+    end("chatgpt-image-latest", "2026-12-01"),
 ];
 
 /// The family of the model by this name.

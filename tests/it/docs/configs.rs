@@ -86,6 +86,13 @@ fn every_config_and_every_part_of_one_passes_the_check() {
 }
 
 #[test]
+fn the_config_of_the_front_page_has_no_warning() {
+    let block = configs(Path::new("README.md")).remove(0);
+    let plan = reload::check_at("README.md", &block.text, &Anything, "2026-11-30T00:00:00Z".parse().unwrap()).unwrap();
+    assert_eq!(plan.warnings.map(|warnings| warnings.to_string()), None);
+}
+
+#[test]
 fn settings_of_the_sandbox_and_other_programs_yaml_can_be_read() {
     for block in pages().iter().flat_map(|page| blocks(page)) {
         let read = match block.mark.as_str() {

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use easel::internals::config::Warning;
+
 use super::{read, root};
 use crate::world::{World, ask, route};
 
@@ -66,4 +68,13 @@ fn the_page_of_headers_has_no_header_and_no_reason_that_the_code_does_not_say() 
     let page = column("docs/reference/headers.md", 0);
     assert!(page.len() > 40, "{page:?}");
     assert_eq!(unsaid(&page, ""), [] as [&str; 0]);
+}
+
+#[test]
+fn the_page_of_checks_has_every_warning_and_no_other() {
+    let page = read(Path::new("docs/operate/check.md"));
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next().map(str::to_owned));
+    let told: BTreeSet<String> = rows.collect();
+    let known: BTreeSet<String> = Warning::ALL.iter().map(|warning| warning.as_str().to_owned()).collect();
+    assert_eq!(told, known);
 }

@@ -4,16 +4,33 @@ use std::sync::Arc;
 
 use crate::capabilities::{Capabilities, Sizes};
 use crate::config::plan::{AskWhen, Plan, QualityCheck, QualityGate, Route};
+use crate::config::{PlacedWarning, Warning};
+use crate::gateway::config_warnings::place::of_route;
 use crate::image::Size;
 use crate::provider;
 
-/// A line on each, with what would change it.
-pub fn idle_checks(plan: &Plan) -> Vec<String> {
-    let told = |route: &Arc<Route>| {
-        let lines = [opaque(route), transparent_brand(route), min_size(route), when_rejected(route)];
-        lines.into_iter().flatten().map(|line| format!("route {}: {line}", route.name)).collect::<Vec<_>>()
+/// A warning of each.
+pub(super) fn idle_checks(plan: &Plan) -> Vec<PlacedWarning> {
+    let told = |(index, route): (usize, &Arc<Route>)| {
+        let found = [(opaque(route), "quality"), (min_size(route), "quality"), (when_rejected(route), "offers")];
+        let found = found.into_iter().filter_map(|(line, key)| Some((line?, key)));
+        found
+            .map(|(what, key)| PlacedWarning {
+                warning: Warning::IdleCheck,
+                place: of_route(index, &[key]),
+                what: format!("route {}: {what}", route.name),
+                help: "docs/guides/quality.md says what each check looks at".to_owned(),
+            })
+            .collect::<Vec<_>>()
     };
-    plan.routes.iter().flat_map(told).collect()
+    plan.routes.iter().enumerate().flat_map(told).collect()
+}
+
+/// What of the gate's checks is easily misunderstood, a line on each: nothing is wrong with it.
+#[cfg(any(test, feature = "cli"))]
+pub fn notes(plan: &Plan) -> Vec<String> {
+    let told = |route: &Arc<Route>| Some(format!("route {}: {}", route.name, transparent_brand(route)?));
+    plan.routes.iter().filter_map(told).collect()
 }
 
 /// What the offers can do, each by its name.
@@ -48,6 +65,7 @@ fn opaque(route: &Route) -> Option<String> {
 }
 
 /// Whoever wants transparent pictures and the brand's colours has to know of what the share is taken.
+#[cfg(any(test, feature = "cli"))]
 fn transparent_brand(route: &Route) -> Option<String> {
     let gate = with_opaque(route)?;
     gate.brand.as_ref().filter(|_| gate.checks().has(QualityCheck::BrandColor))?;
@@ -110,8 +128,8 @@ mod tests {
     use crate::gateway::config_loader;
     use crate::gateway::config_loader::ProcessEnv;
 
-    /// What is told of a route of two offers, one of which draws transparent pictures, both of listed sizes.
-    fn told(offers: &str, more: &str) -> Vec<String> {
+    /// A route of two offers, one of which draws transparent pictures, both of listed sizes.
+    fn plan(offers: &str, more: &str) -> Plan {
         let config = format!(
             "clients: anyone
 providers:
@@ -121,7 +139,12 @@ routes:
   - {{name: r, offers: [{offers}], {more}}}
 "
         );
-        idle_checks(&config_loader::check("easel.yaml", &config, &ProcessEnv).unwrap())
+        config_loader::check("easel.yaml", &config, &ProcessEnv).unwrap()
+    }
+
+    /// What is warned of at that route.
+    fn told(offers: &str, more: &str) -> Vec<String> {
+        idle_checks(&plan(offers, more)).into_iter().map(|warning| warning.what).collect()
     }
 
     #[test]
@@ -138,6 +161,7 @@ routes:
     #[test]
     fn what_a_brand_s_share_is_taken_of_is_told_where_pictures_are_to_be_transparent() {
         let brand = "brand: {colors: ['#0a3d62']}";
+        let told = |offers: &str, more: &str| notes(&plan(offers, more));
         let both = told("openai/gpt-image-2", &format!("quality: {{flag: [opaque], {brand}}}"));
         assert!(
             both.len() == 1 && both[0].contains("`brand.share` is a share of the pixels that can be seen"),
