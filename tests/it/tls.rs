@@ -107,9 +107,14 @@ pub async fn secured(folder: &Path, own: &CertifiedKey<rcgen::KeyPair>) -> (Worl
 }
 
 /// A client that trusts `own` and nobody else.
-async fn trusting(own: &CertifiedKey<rcgen::KeyPair>, world: &World) -> std::io::Result<Client> {
+async fn trusting_own(own: &CertifiedKey<rcgen::KeyPair>, world: &World) -> std::io::Result<Client> {
     let mut roots = RootCertStore::empty();
     roots.add(own.cert.der().clone()).unwrap();
+    trusting(roots, world).await
+}
+
+/// A client that trusts those and nobody else.
+pub async fn trusting(roots: RootCertStore, world: &World) -> std::io::Result<Client> {
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let connector = TlsConnector::from(Arc::new(config));
     let stream = TcpStream::connect(world.addr).await.unwrap();
@@ -136,22 +141,22 @@ async fn a_certificate_is_read_again_when_its_files_change_and_half_a_change_cha
         let line = page.lines().find(|line| line.starts_with("easel_certificate_end_timestamp_seconds{listener"));
         line.and_then(|line| line.rsplit(' ').next()?.parse::<i64>().ok())
     };
-    let mut before = trusting(&old, &world).await.unwrap();
+    let mut before = trusting_own(&old, &world).await.unwrap();
     until(1).await;
     // 2030-01-01T00:00:00Z.
     assert_eq!(ends().await, Some(1_893_456_000));
     std::fs::write(&cert, new.cert.pem()).unwrap();
     until(0).await;
-    assert_eq!(trusting(&old, &world).await.unwrap().get("/v1/models").await.status, 200, "the key is missing");
+    assert_eq!(trusting_own(&old, &world).await.unwrap().get("/v1/models").await.status, 200, "the key is missing");
     std::fs::write(&key, new.signing_key.serialize_pem()).unwrap();
     until(1).await;
     assert_eq!(ends().await, Some(1_893_456_000 + 365 * 86_400));
-    assert_eq!(trusting(&new, &world).await.unwrap().get("/v1/models").await.status, 200);
-    assert!(trusting(&old, &world).await.is_err());
+    assert_eq!(trusting_own(&new, &world).await.unwrap().get("/v1/models").await.status, 200);
+    assert!(trusting_own(&old, &world).await.is_err());
     assert_eq!(before.get("/v1/models").await.status, 200, "who is connected stays so");
     std::fs::write(&cert, "no certificate").unwrap();
     until(0).await;
-    assert_eq!(trusting(&new, &world).await.unwrap().get("/v1/models").await.status, 200);
+    assert_eq!(trusting_own(&new, &world).await.unwrap().get("/v1/models").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,7 +164,7 @@ async fn clients_are_served_over_tls_and_links_say_so() {
     let own = certificate();
     let folder = tempfile::tempdir().unwrap();
     let (world, ..) = secured(folder.path(), &own).await;
-    let mut client = trusting(&own, &world).await.unwrap();
+    let mut client = trusting_own(&own, &world).await.unwrap();
     let answer = client.post(GENERATE, &ask("a fox")).await;
     assert_eq!(pictures(&answer).len(), 1);
     let linked =

@@ -151,11 +151,16 @@ fn promtool_takes_the_rules_and_each_of_them_fires_when_it_should() {
         assert!(output.status.success() && said.contains("SUCCESS"), "{said}");
     };
     run(["check", "rules", "easel-rules.yaml"]);
+    run(["check", "rules", "easel-recording-rules.yaml"]);
     run(["test", "rules", "easel-rules-test.yaml"]);
     let [rules, tests] =
         ["easel-rules.yaml", "easel-rules-test.yaml"].map(|name| std::fs::read_to_string(folder.join(name)).unwrap());
     for alert in rules.split("- alert: ").skip(1).map(|rest| rest.split_whitespace().next().unwrap()) {
         let fires = format!("alertname: {alert}\n        exp_alerts:\n          - exp_labels:");
         assert!(tests.contains(&fires), "no test shows {alert} firing");
+    }
+    let recorded = std::fs::read_to_string(folder.join("easel-recording-rules.yaml")).unwrap();
+    for record in recorded.split("- record: ").skip(1).map(|rest| rest.split_whitespace().next().unwrap()) {
+        assert!(tests.contains(record), "no test shows what {record} is");
     }
 }

@@ -12,8 +12,11 @@ use serde_json::Value;
 
 use crate::tools::tool;
 
+mod compose; // three containers on one machine
 mod container; // the image's file system, and its Dockerfile
+mod grafana; // the dashboard
 mod kubernetes; // a sidecar's manifests, and a chart
+mod prometheus; // what the dashboard and the rules ask
 mod service; // the unit for systemd
 
 pub fn deploy() -> PathBuf {
