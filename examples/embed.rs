@@ -83,7 +83,7 @@ fn assemble(config: PathBuf) -> Result<Server, Box<dyn Error>> {
 
     // What money was spent on is told to who is on this machine; to anybody else with `server.admin_token`.
     let local = admin.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
-    let app = Admin { gateway: gateway.clone(), readiness: Readiness::until(draining.clone()), local };
+    let app = Admin::new(gateway.clone(), Readiness::until(draining.clone()), local);
     let mut metrics = Service::new("easel admin".to_owned(), HttpServer::new_app(app));
     metrics.add_tcp(&admin);
     server.add_service(metrics);

@@ -103,6 +103,11 @@ impl Zone {
         at.timestamp().to_zoned(self.0.clone()).date().to_string()
     }
 
+    /// The hour that `at` belongs to, where the zone is then: `2026-11-25T14:00+01:00`.
+    pub fn hour(&self, at: Moment) -> String {
+        at.timestamp().to_zoned(self.0.clone()).strftime("%Y-%m-%dT%H:00%:z").to_string()
+    }
+
     /// When the day written `2026-11-25` begins; `None` if there is no such day.
     pub fn midnight(&self, date: &str) -> Option<Moment> {
         is_date(date).then_some(())?;

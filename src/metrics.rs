@@ -106,6 +106,21 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Where each alert stands: its name, what it looks at, and 1 pending or 2 firing.
+    pub fn alert_states(&self) -> Vec<(String, String, i64)> {
+        let families = self.alert_state.collect();
+        let metrics = families.iter().flat_map(|family| family.get_metric());
+        let state = |metric: &prometheus::proto::Metric| {
+            let label = |name: &str| {
+                let label = metric.get_label().iter().find(|label| label.name() == name);
+                label.map(|label| label.value().to_owned()).unwrap_or_default()
+            };
+            // 0, 1 and 2 are whole in floating point, too.
+            (label("alert"), label("name"), metric.get_gauge().get_value() as i64)
+        };
+        metrics.map(state).collect()
+    }
+
     /// Fresh metrics in a registry of their own; `ledger` is read at every scrape.
     ///
     /// # Errors

@@ -165,7 +165,7 @@ fn for_operators(
     gateway: &Arc<Gateway>,
     connections: &Arc<Connections>,
 ) -> ListenerContext<HttpServer<Admin>> {
-    let app = Admin { gateway: gateway.clone(), readiness, local: addr.ip().is_loopback() };
+    let app = Admin::new(gateway.clone(), readiness, addr.ip().is_loopback());
     ListenerContext {
         app: Arc::new(HttpServer::new_app(app)),
         gateway: gateway.clone(),

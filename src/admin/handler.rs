@@ -4,6 +4,7 @@
 //! Metrics and health are for whoever reaches it, so that a scraper needs no key. What is under `/admin/` is for who is
 //! on the machine or has the token.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use crate::admin::cache;
+use crate::admin::dashboard::{self, Dashboard, Served};
 use crate::admin::equivalences;
 use crate::admin::explain::{self, ExplainQuery};
 use crate::admin::ledger::ledger;
@@ -24,6 +26,7 @@ use crate::admin::requests::{self, RequestStory};
 use crate::admin::response_headers;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
+use crate::secret::Zeroizing;
 use crate::server::authenticate::bearer;
 use crate::server::browser_guard::{self, HostCheck, OriginHeaders};
 use crate::server::response::error_object;
@@ -52,20 +55,27 @@ const SHADOW: &str = "/admin/cache/shadow";
 const JSON: &str = "application/json";
 /// A line of JSON each.
 const LINES: &str = "application/jsonl";
+const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain";
 
 /// What is here, for who asks for something else.
-const HERE: &str = "here: /metrics /healthz /readyz /admin/ledger /admin/requests /admin/cache /admin/explain /admin/cache/purge \
+const HERE: &str = "here: / /metrics /healthz /readyz /admin/ledger /admin/requests /admin/cache /admin/explain /admin/cache/purge \
     /admin/cache/equivalences /admin/cache/shadow\n";
 
 /// Serves `/metrics`, `/healthz`, `/readyz` and what is under `/admin/`.
 pub struct Admin {
-    /// Whose metrics.
-    pub gateway: Arc<Gateway>,
-    /// Whether clients are served: who stops is healthy, but not ready.
-    pub readiness: Readiness,
-    /// Whether nobody but this machine reaches the listener.
-    pub local: bool,
+    gateway: Arc<Gateway>,
+    readiness: Readiness,
+    local: bool,
+    dashboard: Dashboard,
+}
+
+impl Admin {
+    /// Serves what there is to know of `gateway`. `readiness` says whether clients are served, for who stops is healthy, but not
+    /// ready; `local`, whether nobody but this machine reaches the listener.
+    pub fn new(gateway: Arc<Gateway>, readiness: Readiness, local: bool) -> Admin {
+        Admin { gateway, readiness, local, dashboard: Dashboard::default() }
+    }
 }
 
 #[async_trait]
@@ -111,6 +121,10 @@ impl Admin {
             "/readyz" => match self.readiness.refusal() {
                 Some(why) => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, &format!("{}\n", why.as_str())),
                 None => answer(StatusCode::OK, TEXT, "ready\n"),
+            },
+            path if Dashboard::has(path) => match self.refuse_unauthorized(session) {
+                Some(refusal) => asking_for_a_password(refusal),
+                None => self.page(session, path, request.uri.query().unwrap_or_default()).await,
             },
             path if path.starts_with("/admin/") => match self.refuse_unauthorized(session) {
                 Some(refusal) => refusal,
@@ -158,9 +172,12 @@ impl Admin {
             let help = "set server.admin_token, or let server.admin be a loopback address";
             return (!self.local).then(|| refused(&Error::new(ErrorKind::Forbidden, help).with_code("admin_closed")));
         };
-        let told = session.req_header().headers.get(http::header::AUTHORIZATION);
-        let told = told.and_then(|value| bearer(value.to_str().ok()?));
-        let known = told.is_some_and(|told| token.is(told));
+        let told = session.req_header().headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let password = told.and_then(password);
+        let known = told
+            .and_then(bearer)
+            .or(password.as_ref().map(|password| password.as_str()))
+            .is_some_and(|told| token.is(told));
         let help = "send 'authorization: Bearer TOKEN' with server.admin_token";
         (!known).then(|| refused(&Error::new(ErrorKind::Unauthorized, help)))
     }
@@ -224,6 +241,21 @@ impl Admin {
         told(Ok(changed))
     }
 
+    /// The page for people, or what it loads.
+    async fn page(&self, session: &ServerSession, path: &str, query: &str) -> Response<Vec<u8>> {
+        let _turn = REPORTS.acquire().await;
+        match self.dashboard.serve(&self.gateway, path, query).await {
+            Ok(Served::Asset(media_type, text)) => answer(StatusCode::OK, media_type, text),
+            Ok(Served::Page(status, text)) => {
+                let mut page = compressed(session, answer(status, HTML, &text));
+                let policy = http::HeaderValue::from_static(dashboard::POLICY);
+                page.headers_mut().insert(http::header::CONTENT_SECURITY_POLICY, policy);
+                page
+            }
+            Err(error) => refused(&error),
+        }
+    }
+
     /// The last requests, or all of one.
     async fn requests(&self, path: &str, query: &str) -> Response<Vec<u8>> {
         let id = match path.strip_prefix(REQUESTS).unwrap_or_default() {
@@ -258,6 +290,43 @@ impl Admin {
         };
         told(tokio::task::spawn_blocking(report).await)
     }
+}
+
+/// What a person typed when a browser asked: the token, under any name.
+fn password(authorization: &str) -> Option<Zeroizing<String>> {
+    let (scheme, pair) = authorization.split_once(' ')?;
+    let pair = scheme.eq_ignore_ascii_case("basic").then_some(pair.trim())?;
+    let pair = Zeroizing::new(String::from_utf8(base64_simd::STANDARD.decode_to_vec(pair).ok()?).ok()?);
+    pair.split_once(':').map(|(_, password)| Zeroizing::new(password.to_owned()))
+}
+
+/// Has a browser ask the person before it for the token.
+fn asking_for_a_password(mut refusal: Response<Vec<u8>>) -> Response<Vec<u8>> {
+    if refusal.status() == StatusCode::UNAUTHORIZED {
+        let ask = http::HeaderValue::from_static("Basic realm=\"Easel: any name, server.admin_token as password\"");
+        refusal.headers_mut().insert(http::header::WWW_AUTHENTICATE, ask);
+    }
+    refusal
+}
+
+/// A page as gzip, for a browser that takes that: two hundred requests are much alike, and a tenth is left of them.
+fn compressed(session: &ServerSession, page: Response<Vec<u8>>) -> Response<Vec<u8>> {
+    let taken = session.req_header().headers.get(http::header::ACCEPT_ENCODING);
+    let gzip = |value: &http::HeaderValue| {
+        value.to_str().is_ok_and(|codings| codings.split(',').any(|coding| coding.trim() == "gzip"))
+    };
+    if !taken.is_some_and(gzip) {
+        return page;
+    }
+    let (mut head, body) = page.into_parts();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    // Writing to memory cannot fail.
+    let _ = encoder.write_all(&body);
+    let body = encoder.finish().unwrap_or_default();
+    head.headers.insert(http::header::CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
+    head.headers.insert(http::header::VARY, http::HeaderValue::from_static("accept-encoding"));
+    head.headers.insert(http::header::CONTENT_LENGTH, http::HeaderValue::from(body.len()));
+    Response::from_parts(head, body)
 }
 
 /// An answer that a thread of its own has made.

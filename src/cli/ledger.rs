@@ -26,7 +26,7 @@ pub struct Args {
     /// Tell all that the ledger has of one request, by its x-easel-request-id, instead of a report.
     #[arg(long, value_name = "ID", conflicts_with_all = ["by", "since", "until", "month", "tenant", "route", "provider", "model"])]
     request: Option<String>,
-    /// Group by these: day, provider, model, route, tenant, source, request, chosen (why the offer was asked), reason (why
+    /// Group by these: day, hour, provider, model, route, tenant, source, request, chosen (why the offer was asked), reason (why
     /// pictures were rejected before they were delivered), outcome, tier (how the cache found what it saved), purpose (to draw, to
     /// rewrite a prompt, to compare two, to embed one, or to reserve capacity).
     #[arg(long, default_value = "provider,model")]

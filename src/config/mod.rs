@@ -37,7 +37,7 @@ pub use crate::config::provider_kind::ProviderKind;
 pub use crate::config::suggest::instead;
 pub use crate::config::warnings::{PlacedWarning, Step, Warning};
 use node_path::NodePath;
-use plan::Plan;
+use plan::{Plan, ShownText};
 use report::{Finding, Findings};
 use tree::Node;
 
@@ -102,7 +102,7 @@ pub fn load(source: &ConfigText<'_>, kinds: &[ProviderKind], lookup: &dyn EnvAnd
             let warnings = warnings::warnings(&plan, &text, &tree, kinds);
             let remote_refused =
                 (!remote_refused.is_empty()).then(|| remote_refused.into_problems(source.name, text.clone()));
-            let plan = Plan { written, remote_refused, ..plan };
+            let plan = Plan { written, shown: ShownText::new(&text), remote_refused, ..plan };
             Ok(Loaded { plan, name: source.name.to_owned(), text, tree, warnings })
         }
         _ => {

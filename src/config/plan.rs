@@ -4,6 +4,7 @@
 //! `config::load`, shared as one `Arc`, and replaced as a whole on reload.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +77,30 @@ pub struct Plan {
     pub alerts: Vec<Arc<Alert>>,
     /// What the file said, to tell what another one changes.
     pub written: Outline,
+    /// The file's text without its secrets, for people.
+    pub shown: ShownText,
+}
+
+/// A config's text without its secrets.
+#[derive(Clone, Default)]
+pub struct ShownText(Arc<str>);
+
+impl ShownText {
+    /// `text` has no secret in it.
+    pub(in crate::config) fn new(text: &str) -> ShownText {
+        ShownText(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ShownText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShownText")
+    }
 }
 
 impl Plan {

@@ -39,6 +39,9 @@ fn apply(gateway: &Gateway, loaded: Result<Plan, LoadError>) {
         }
         Err(error) => Err(error.to_string()),
     };
+    let shown = gateway.snapshot().plan.shown.clone();
+    let told = taken.as_ref().map_err(String::as_str).map(|(version, changed)| (*version, changed.as_str()));
+    gateway.shared.last_reload.store(told, (before.plan.shown.as_str(), shown.as_str()), gateway.shared.clock.now());
     match taken {
         Ok((version, changed)) if changed.is_empty() => {
             log::info!("config version {version} is in force, and says nothing new");

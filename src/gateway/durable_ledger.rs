@@ -5,6 +5,7 @@
 //! after it. Nothing here prices anything.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -36,6 +37,8 @@ pub struct DurableLedger {
     savings: Savings,
     on_error: OnLedgerError,
     clock: Clock,
+    /// Verdicts that changed what was settled before.
+    verdicts: AtomicU64,
 }
 
 /// What was paid, in advance or not, and what may have been charged besides.
@@ -73,7 +76,7 @@ impl DurableLedger {
             );
         }
         ledger.resume(last_id);
-        Ok(DurableLedger { ledger, store, savings: Savings::default(), on_error, clock })
+        Ok(DurableLedger { ledger, store, savings: Savings::default(), on_error, clock, verdicts: AtomicU64::new(0) })
     }
 
     /// Counts all that `plan` needs to have counted, from what the record says of it. Blocks.
@@ -172,6 +175,11 @@ impl DurableLedger {
         Ok(compared.filter_map(|row| Some((row.keys.get(1)?.clone(), paid_or_may_be(&row.figures)))).collect())
     }
 
+    /// How many verdicts have changed what was settled before. Nothing else changes the sums of a day that is over.
+    pub fn verdicts(&self) -> u64 {
+        self.verdicts.load(Ordering::Acquire)
+    }
+
     /// How the record does.
     pub fn health(&self) -> Health {
         self.store.health()
@@ -244,6 +252,7 @@ impl DurableLedger {
                 Verdict::Rejected => VerdictChange { accepted: -1, rejected: 1 },
             };
             self.ledger.judge(*entry_at, owner, change);
+            self.verdicts.fetch_add(1, Ordering::Release);
         }
         Ok(judged)
     }

@@ -52,6 +52,7 @@ mod idempotent_request;
 pub mod ignored_proxy;
 mod join_few;
 mod kept_answer;
+pub mod last_reload;
 mod learn_equivalences;
 pub mod log_context;
 pub mod outcome;

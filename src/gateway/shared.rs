@@ -16,6 +16,7 @@ use crate::dispatch::WeightedTurns;
 use crate::gateway::durable_ledger::DurableLedger;
 use crate::gateway::equivalence_record::{EquivalenceRecord, JUDGE_WINDOW};
 use crate::gateway::idempotency_book::IdempotencyBook;
+use crate::gateway::last_reload::LastReload;
 use crate::gateway::outside_judge::OutsideJudges;
 use crate::gateway::picture_disk::PictureDisk;
 use crate::gateway::quality_pool::QualityWorkers;
@@ -64,6 +65,8 @@ pub struct Shared {
     pub shadow_hits: ShadowHits,
     /// The last image requests, as the log tells them.
     pub recent_requests: RecentRequests,
+    /// What came of the last change of the config.
+    pub last_reload: LastReload,
     /// Requests with an idempotency key.
     pub idempotency: IdempotencyBook,
     /// What Prometheus scrapes.
@@ -133,6 +136,7 @@ impl Shared {
             durable_ledger,
             equivalences,
             shadow_hits: ShadowHits::default(),
+            last_reload: LastReload::default(),
             recent_requests: RecentRequests::default(),
             idempotency,
             ledger,

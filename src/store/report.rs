@@ -1,4 +1,4 @@
-//! The ledger as a table: settled attempts grouped by day, provider, model, route, tenant, source, request, why the offer
+//! The ledger as a table: settled attempts grouped by day, hour, provider, model, route, tenant, source, request, why the offer
 //! was asked, why pictures were rejected, or outcome.
 //!
 //! What is grouped by day is grouped by the days of a time zone. Rows past retention are known by owner and quarter of
@@ -25,6 +25,8 @@ use crate::store::store_types::StoreError;
 pub enum ReportBy {
     /// The day of the zone.
     Day,
+    /// The hour of the zone.
+    Hour,
     /// The provider.
     Provider,
     /// Its model.
@@ -51,8 +53,9 @@ pub enum ReportBy {
 
 impl ReportBy {
     /// Every way to group.
-    pub const ALL: [ReportBy; 12] = [
+    pub const ALL: [ReportBy; 13] = [
         ReportBy::Day,
+        ReportBy::Hour,
         ReportBy::Provider,
         ReportBy::Model,
         ReportBy::Route,
@@ -70,6 +73,7 @@ impl ReportBy {
     pub fn as_str(self) -> &'static str {
         match self {
             ReportBy::Day => "day",
+            ReportBy::Hour => "hour",
             ReportBy::Provider => "provider",
             ReportBy::Model => "model",
             ReportBy::Route => "route",
@@ -88,6 +92,7 @@ impl ReportBy {
     fn column(self) -> &'static str {
         match self {
             ReportBy::Day => "zone_day(at)",
+            ReportBy::Hour => "zone_hour(at)",
             other => other.as_str(),
         }
     }
@@ -259,11 +264,14 @@ pub(super) fn report(ledger: &Connection, query: &ReportQuery) -> Result<Vec<Rep
     rows(ledger, query, None, None)
 }
 
-/// Lets SQLite group by the days of a zone.
+/// Lets SQLite group by the days and hours of a zone.
 fn define_days(ledger: &Connection, zone: &Zone) -> rusqlite::Result<()> {
     let (zone, always_alike) = (zone.clone(), FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC);
+    let hours = zone.clone();
     let day = move |of: &mut Context<'_>| Ok(zone.date(Moment::from_millis(of.get(0)?)));
-    ledger.create_scalar_function("zone_day", 1, always_alike, day)
+    let hour = move |of: &mut Context<'_>| Ok(hours.hour(Moment::from_millis(of.get(0)?)));
+    ledger.create_scalar_function("zone_day", 1, always_alike, day)?;
+    ledger.create_scalar_function("zone_hour", 1, always_alike, hour)
 }
 
 fn rows(

@@ -35,7 +35,7 @@ mod strategy;
 mod text_models;
 
 use super::file::{Clients, File};
-use super::plan::Plan;
+use super::plan::{Plan, ShownText};
 use super::report::Findings;
 use crate::config::check::checker::Checker;
 use crate::config::diff::Outline;
@@ -65,7 +65,7 @@ pub(super) fn check(
     }
     let clients = clients::clients(&mut checker, clients, tree, &routes);
     let alerts = alerts::alerts(&mut checker, alerts, tree.key("alerts"));
-    let written = Outline::default();
+    let (written, shown) = (Outline::default(), ShownText::default());
     Some(Plan {
         server,
         cache,
@@ -79,5 +79,6 @@ pub(super) fn check(
         routes,
         alerts,
         written,
+        shown,
     })
 }
