@@ -20,6 +20,7 @@ mod commands; // the easel command: check, schema, demo, serve and its signals
 mod compare_command; // easel compare: whether two prompts are the same picture
 mod crowd; // single flight, concurrency caps, the queue
 mod dashboard; // the page for people on call
+mod dashboard_browser; // the same page in Chromium
 mod dashscope; // a provider and its strict sandbox, both surfaces
 mod deadlines; // how long a caller says that it waits
 mod deploy; // containers, manifests and the unit, against other people's tools

@@ -31,7 +31,7 @@ pub fn alerts(facts: &Facts) -> Markup {
     let body = html! {
         p role="status" {
             @if firing == 0 && facts.paused.is_empty() { "Nothing fires and nothing is paused." }
-            @else { (firing) " alerts fire, " (facts.paused.len()) " breakers are tripped." }
+            @else { "Alerts that fire: " (firing) ". Circuit breakers that are tripped: " (facts.paused.len()) "." }
         }
         @if !rows.is_empty() { (table("Alerts", &["alert", "state", "fires when", "by"], 0..0, &rows)) }
     };
