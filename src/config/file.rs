@@ -56,6 +56,7 @@ pub(super) use strategy::{AskWhen, CheapestAccepted, Strategy, StrategyWord};
 /// One Easel: where it listens, whom it may ask, and which request goes where.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("patternProperties" = {"^x-": true}))]
 pub(super) struct File {
     /// Addresses and limits of Easel itself.
     pub(super) server: Server,

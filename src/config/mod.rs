@@ -25,6 +25,7 @@ mod suggest;
 mod tree;
 mod units;
 mod warnings;
+mod yaml_hints;
 
 pub use crate::config::diff::Outline;
 #[cfg(feature = "cli")]

@@ -25,6 +25,9 @@ pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
 /// Reads the tree as a config file. `None` only when nothing can be read at all; that is noted too.
 pub(super) fn read(tree: &mut Node, text: &str, findings: &mut Findings) -> Option<File> {
     let span = tree.span.clone();
+    if let NodeKind::Map(entries) = &mut tree.kind {
+        entries.retain(|entry| !entry.key.starts_with(OWN));
+    }
     let value = SchemaCheck { text, findings: &mut *findings }.value(tree, &SCHEMA, &span)?;
     match serde_yaml::from_value(value) {
         Ok(file) => Some(file),
@@ -35,6 +38,9 @@ pub(super) fn read(tree: &mut Node, text: &str, findings: &mut Findings) -> Opti
         }
     }
 }
+
+/// Keys of the file that begin so are the user's own: a place for anchors, as in other tools' YAML.
+const OWN: &str = "x-";
 
 /// So many words are not listed in the middle of a sentence.
 const LONG_CHOICE: usize = 12;
@@ -134,6 +140,12 @@ impl<'a> SchemaCheck<'a> {
             _ if scalar.expanded => wanted.example(),
             "yes" | "on" if wanted.truth => Some("write `true`".to_owned()),
             "no" | "off" if wanted.truth => Some("write `false`".to_owned()),
+            number if wanted.whole && is_grouped(number) => {
+                Some(format!("write `{}`", number.replace(['_', ' ', '\''], "")))
+            }
+            _ if wanted.choice.is_empty() && wanted.takes_a_list_of(scalar) => {
+                Some(format!("write `[{}]`", self.text.get(at.clone()).unwrap_or_default()))
+            }
             _ if !wanted.choice.is_empty() => instead(&scalar.value, wanted.choice.clone(), "the words here are"),
             _ => wanted.example(),
         };
@@ -224,6 +236,12 @@ impl<'s> SchemaUnion<'s> {
         self.choice.extend(choice);
     }
 
+    /// Whether a list of nothing but this text is one of those wanted. A bare number names nothing.
+    fn takes_a_list_of(&self, scalar: &Scalar) -> bool {
+        let word = scalar.value.contains(char::is_alphabetic);
+        word && self.list.is_some_and(|items| SchemaUnion::of(items).scalar(scalar).is_some())
+    }
+
     fn scalar(&self, scalar: &Scalar) -> Option<Value> {
         let text = scalar.value.as_str();
         if scalar.is_null() {
@@ -282,12 +300,31 @@ impl<'s> SchemaUnion<'s> {
     }
 
     fn written_like(&self) -> Option<String> {
-        let examples: Vec<String> = self
-            .examples
-            .iter()
-            .map(|example| example.as_str().map_or_else(|| example.to_string(), str::to_owned))
-            .collect();
+        let examples: Vec<String> = self.examples.iter().map(|example| written(example)).collect();
         (!examples.is_empty()).then(|| format!("write it like {}", examples.join(", ")))
+    }
+}
+
+/// Whether a text is a whole number with something between its thousands that is not a comma or a point, which may mean
+/// another number.
+fn is_grouped(text: &str) -> bool {
+    let mut groups = text.split(['_', ' ', '\'']);
+    let digits = |group: &str| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit());
+    groups.clone().count() > 1
+        && groups.next().is_some_and(digits)
+        && groups.all(|group| group.len() == 3 && digits(group))
+}
+
+/// An example as YAML has it: `{usd: 50, per: month}`.
+fn written(example: &Schema) -> String {
+    match example {
+        Schema::String(text) => text.clone(),
+        Schema::Object(entries) => {
+            let entries: Vec<String> =
+                entries.iter().map(|(key, value)| format!("{key}: {}", written(value))).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        other => other.to_string(),
     }
 }
 

@@ -34,7 +34,8 @@ pub fn instead<'c>(
 
 /// `a, b, c`, cut after a dozen.
 pub(super) fn listed<'c>(words: impl Iterator<Item = &'c str>) -> String {
-    let mut words: Vec<&str> = words.collect();
+    let mut seen = std::collections::HashSet::new();
+    let mut words: Vec<&str> = words.filter(|word| seen.insert(*word)).collect();
     let more = words.len() > 12;
     words.truncate(12);
     let list = words.join(", ");

@@ -11,6 +11,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
 use super::report::{Finding, Findings};
 use crate::config::span::{Span, quoted};
+use crate::config::yaml_hints;
 use crate::secret::Zeroize;
 
 /// Mappings and lists within each other, at most. A config needs about eight.
@@ -119,7 +120,8 @@ pub(super) fn read(text: &str, findings: &mut Findings) -> Result<Node, Finding>
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| {
             let at = builder.byte(error.marker().index());
-            Finding::new(one_char(text, at), format!("not valid YAML: {}", error.info()), hint(text, at))
+            let help = yaml_hints::hint(text, at, error.info());
+            Finding::new(one_char(text, at), format!("not valid YAML: {}", error.info()), help.as_deref())
         })?;
         let span = builder.span(&span);
         if let Event::DocumentStart(_) = event {
@@ -141,14 +143,6 @@ fn refuse_control_characters(text: &str) -> Result<(), Finding> {
         None => Ok(()),
         Some(at) => Err(Finding::new(one_char(text, at), "not valid YAML: a control character", Some("delete it"))),
     }
-}
-
-/// The one slip that the parser's words do not explain: a brace of `${NAME}` ends an unquoted text within `{ }`.
-fn hint(text: &str, at: usize) -> Option<&'static str> {
-    let line_start = text.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
-    let before = &text[line_start..at];
-    let unquoted = before.ends_with('$') || before.contains("${");
-    unquoted.then_some("between `{ }` and `[ ]`, write \"${NAME}\" in quotes")
 }
 
 /// The span of the character at `at`; empty at the end of the text.

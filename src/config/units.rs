@@ -10,24 +10,27 @@ use super::file;
 use super::plan::{Comparison, Condition, HedgeAfter, Measure, Unit};
 use super::suggest::nearest;
 use crate::calendar::Zone;
+use crate::config::units::number_and_unit::number_and_unit;
 use crate::image::{Format, Size};
 use crate::money::Usd;
 use crate::pricing::{RowSize, TIERS};
 use crate::request::{Quality, ResponseFormat};
 
 mod gate;
+mod instead;
+mod number_and_unit;
 
 /// Why a text is not what it should be.
 pub(super) struct UnitError {
     /// Follows the text: "`10 sec` ...".
     pub(super) what: String,
-    /// The same text as it should be written, where that is clear.
-    pub(super) instead: Option<String>,
+    /// The same as it should be written; several where it may mean several amounts, none where that is not certain.
+    pub(super) instead: Vec<String>,
 }
 
 impl UnitError {
-    fn new(what: impl Into<String>, instead: Option<String>) -> UnitError {
-        UnitError { what: what.into(), instead }
+    fn new(what: impl Into<String>, instead: impl IntoIterator<Item = String>) -> UnitError {
+        UnitError { what: what.into(), instead: instead.into_iter().collect() }
     }
 }
 
@@ -43,40 +46,20 @@ pub(super) trait ConfigUnit {
     fn read(&self) -> Result<Self::Value, UnitError>;
 }
 
-/// A number and the letters after it, nothing between and nothing after.
-fn number_and_unit(text: &str) -> Option<(&str, &str)> {
-    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let plain = number.starts_with(|c: char| c.is_ascii_digit()) && !number.ends_with('.');
-    (plain && unit.chars().all(char::is_alphabetic)).then_some((number, unit))
-}
-
-/// The number `text` begins with and the word after it, spaces dropped.
-fn loosely(text: &str) -> Option<(String, String)> {
-    let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    number_and_unit(&squeezed).map(|(number, unit)| (number.to_owned(), unit.to_owned()))
-}
-
-/// The units of time, each with the words people write for it.
-const TIME_UNITS: [(&str, &[&str]); 5] = [
-    ("ms", &["ms", "msec", "millis", "millisecond", "milliseconds"]),
-    ("s", &["s", "sec", "secs", "second", "seconds"]),
-    ("m", &["m", "min", "mins", "minute", "minutes"]),
-    ("h", &["h", "hr", "hrs", "hour", "hours"]),
-    ("d", &["d", "day", "days"]),
-];
+/// The units of time.
+const TIME_UNITS: [&str; 5] = ["ms", "s", "m", "h", "d"];
 
 impl ConfigUnit for file::Time {
     type Value = Duration;
     const RULE: &'static str = "write a number and a unit: 500ms, 10s, 2m, 1h or 30d";
 
     fn read(&self) -> Result<Duration, UnitError> {
-        let wrong = |what: &str| UnitError::new(what, time_instead(&self.0));
+        let wrong = |what: &str| UnitError::new(what, instead::times(&self.0));
         let (_, unit) = number_and_unit(&self.0).ok_or_else(|| wrong("is not a time"))?;
         if unit.is_empty() {
-            return Err(UnitError::new("is a time without a unit", Some(format!("{}s", self.0))));
+            return Err(wrong("is a time without a unit"));
         }
-        if !TIME_UNITS.iter().any(|(known, _)| *known == unit) {
+        if !TIME_UNITS.contains(&unit) {
             return Err(wrong("has an unknown unit of time"));
         }
         let time = humantime::parse_duration(&self.0).map_err(|_| UnitError::new("is not a time", None))?;
@@ -84,14 +67,6 @@ impl ConfigUnit for file::Time {
         let longest = Duration::from_secs(365_000 * 86_400);
         if time > longest { Err(UnitError::new("is longer than a thousand years", None)) } else { Ok(time) }
     }
-}
-
-fn time_instead(text: &str) -> Option<String> {
-    let (number, word) = loosely(text)?;
-    let words = TIME_UNITS.iter().flat_map(|(_, words)| words.iter().copied());
-    let near = nearest(&word, words)?;
-    let (unit, _) = TIME_UNITS.iter().find(|(_, words)| words.contains(&near))?;
-    Some(format!("{number}{unit}"))
 }
 
 impl ConfigUnit for file::HedgeAfter {
@@ -111,30 +86,20 @@ impl ConfigUnit for file::HedgeAfter {
 }
 
 /// The units of memory.
-const BYTE_UNITS: [&str; 9] = ["B", "kB", "KB", "MB", "GB", "TB", "KiB", "MiB", "GiB"];
+const BYTE_UNITS: [&str; 10] = ["B", "kB", "KB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB"];
 
 impl ConfigUnit for file::Bytes {
     type Value = u64;
     const RULE: &'static str = "write a number and a unit: 64MiB, 2GiB or 50MB";
 
     fn read(&self) -> Result<u64, UnitError> {
-        let loose = loosely(&self.0);
-        let near = loose.as_ref().and_then(|(number, word)| {
-            let unit = match word.to_lowercase().as_str() {
-                "k" | "ki" => "KiB",
-                "" | "m" | "mi" | "meg" => "MiB",
-                "g" | "gi" | "gig" => "GiB",
-                _ => nearest(word, BYTE_UNITS)?,
-            };
-            Some(format!("{number}{unit}"))
-        });
-        let (_, unit) =
-            number_and_unit(&self.0).ok_or_else(|| UnitError::new("is not an amount of memory", near.clone()))?;
+        let wrong = |what: &str| UnitError::new(what, instead::bytes(&self.0));
+        let (_, unit) = number_and_unit(&self.0).ok_or_else(|| wrong("is not an amount of memory"))?;
         if unit.is_empty() {
-            return Err(UnitError::new("is an amount of memory without a unit", near));
+            return Err(wrong("is an amount of memory without a unit"));
         }
-        if !BYTE_UNITS.contains(&unit) && unit != "TiB" {
-            return Err(UnitError::new("has an unknown unit of memory", near));
+        if !BYTE_UNITS.contains(&unit) {
+            return Err(wrong("has an unknown unit of memory"));
         }
         self.0
             .parse::<ByteSize>()
@@ -160,13 +125,10 @@ impl ConfigUnit for file::Dollars {
     const RULE: &'static str = "write dollars as a plain number, like 0.009";
 
     fn read(&self) -> Result<Usd, UnitError> {
-        let plain: String = self.0.chars().filter(|c| !matches!(c, '$' | ' ' | '_' | '\u{20ac}')).collect();
-        let plain = plain.trim_end_matches("USD").trim_end_matches("usd").replace(',', ".");
-        let instead = || (plain != self.0 && plain.parse::<Usd>().is_ok()).then(|| plain.clone());
         match self.0.parse::<Usd>() {
             Ok(usd) if usd < Usd::ZERO => Err(UnitError::new("is less than nothing", None)),
             Ok(usd) => Ok(usd),
-            Err(bad) => Err(UnitError::new(format!("is {bad}"), instead())),
+            Err(bad) => Err(UnitError::new(format!("is {bad}"), instead::dollars(&self.0))),
         }
     }
 }
@@ -177,7 +139,7 @@ impl ConfigUnit for file::Pixels {
 
     fn read(&self) -> Result<Size, UnitError> {
         self.0.parse().map_err(|_| {
-            let plain = self.0.to_lowercase().replace(['*', '\u{d7}'], "x").replace(' ', "");
+            let plain = self.0.to_lowercase().replace(['*', '\u{d7}'], "x").replace(' ', "").replace("px", "");
             let square = format!("{plain}x{plain}");
             let instead = [plain, square].into_iter().find(|text| text.parse::<Size>().is_ok());
             UnitError::new("is not a size", instead)
@@ -195,7 +157,8 @@ impl ConfigUnit for file::RowSize {
         }
         file::Pixels(self.0.clone()).read().map(RowSize::Pixels).map_err(|wrong| {
             let tier = TIERS.into_iter().find(|tier| tier.word.eq_ignore_ascii_case(&self.0));
-            let instead = tier.map(|tier| tier.word.to_owned()).or(wrong.instead);
+            let tier: Vec<String> = tier.map(|tier| tier.word.to_owned()).into_iter().collect();
+            let instead = if tier.is_empty() { wrong.instead } else { tier };
             UnitError::new("is neither a size nor a resolution", instead)
         })
     }
@@ -208,16 +171,11 @@ impl ConfigUnit for file::Percent {
 
     fn read(&self) -> Result<u32, UnitError> {
         let Some(number) = self.0.strip_suffix('%') else {
-            // Who leaves the sign out below one means a fraction.
-            let meant = |number: Usd| match number.nanos() {
-                nanos @ 1..1_000_000_000 => format!("{}%", Usd::from_nanos(nanos * 100)),
-                _ => format!("{number}%"),
-            };
-            let instead = self.0.trim_end().parse::<Usd>().ok().map(meant);
-            return Err(UnitError::new("is not a percentage", instead));
+            return Err(UnitError::new("is not a percentage", instead::percents(&self.0)));
         };
         // Money's exact decimals serve here as well: one percent is 10 000 parts per million.
-        let nanos = number.parse::<Usd>().map_err(|_| UnitError::new("is not a percentage", None))?.nanos();
+        let not = |_| UnitError::new("is not a percentage", instead::percents(&self.0));
+        let nanos = number.parse::<Usd>().map_err(not)?.nanos();
         if nanos < 0 {
             return Err(UnitError::new("is less than nothing", None));
         }
@@ -297,7 +255,7 @@ impl ConfigUnit for file::When {
             Unit::Percent => file::Percent(number.to_owned()).read().map(i64::from),
         };
         let threshold = read.map_err(|wrong| {
-            let instead = wrong.instead.map(|number| format!("{word} {sign} {number}"));
+            let instead = wrong.instead.into_iter().map(|number| format!("{word} {sign} {number}"));
             UnitError::new(format!("has a number that {}", wrong.what), instead)
         })?;
         Ok(Condition { measure, comparison, threshold })
@@ -310,7 +268,7 @@ mod tests {
 
     use super::{ConfigUnit, HedgeAfter, file};
 
-    fn time(text: &str) -> Result<Duration, Option<String>> {
+    fn time(text: &str) -> Result<Duration, Vec<String>> {
         file::Time(text.into()).read().map_err(|wrong| wrong.instead)
     }
 
@@ -324,15 +282,12 @@ mod tests {
 
     #[test]
     fn another_way_to_write_a_time_is_answered_with_the_right_one() {
-        let hint = |text| time(text).unwrap_err();
-        assert_eq!(hint("10 sec").as_deref(), Some("10s"));
-        assert_eq!(hint("10 seconds").as_deref(), Some("10s"));
-        assert_eq!(hint("10secnds").as_deref(), Some("10s"));
-        assert_eq!(hint("10").as_deref(), Some("10s"));
-        assert_eq!(hint("2 min").as_deref(), Some("2m"));
-        assert_eq!(hint("soon"), None);
-        assert_eq!(hint(""), None);
-        assert_eq!(hint("99999999999d"), None);
+        assert_eq!(time("10 sec"), Err(vec!["10s".to_owned()]));
+        assert_eq!(time("2w"), Err(vec!["14d".to_owned()]));
+        assert_eq!(time("10"), Err(vec!["10s".to_owned(), "10ms".to_owned()]));
+        for none in ["soon", "", "99999999999d"] {
+            assert_eq!(time(none), Err(Vec::new()), "{none}");
+        }
     }
 
     #[test]
@@ -341,12 +296,11 @@ mod tests {
         assert_eq!(bytes("50MiB"), Ok(50 << 20));
         assert_eq!(bytes("50MB"), Ok(50_000_000));
         assert_eq!(bytes("1.5GiB"), Ok(3 << 29));
+        assert_eq!(bytes("2TiB"), Ok(2 << 40));
         let hint = |text: &str| bytes(text).unwrap_err();
-        assert_eq!(hint("50").as_deref(), Some("50MiB"));
-        assert_eq!(hint("50 MiB").as_deref(), Some("50MiB"));
-        assert_eq!(hint("50mb").as_deref(), Some("50MB"));
-        assert_eq!(hint("2g").as_deref(), Some("2GiB"));
-        assert_eq!(hint("lots"), None);
+        assert_eq!(hint("50"), ["50MiB", "50B"]);
+        assert_eq!(hint("50 MiB"), ["50MiB"]);
+        assert_eq!(hint("lots"), [""; 0]);
     }
 
     #[test]
@@ -354,28 +308,28 @@ mod tests {
         let usd = |text: &str| file::Dollars(text.into()).read().map(|usd| usd.nanos()).map_err(|wrong| wrong.instead);
         assert_eq!(usd("0.009"), Ok(9_000_000));
         assert_eq!(usd("0.000000001"), Ok(1));
-        assert_eq!(usd("$0.03"), Err(Some("0.03".into())));
-        assert_eq!(usd("0,03"), Err(Some("0.03".into())));
-        assert_eq!(usd("-1"), Err(None));
-        assert_eq!(usd("0.0000000001"), Err(None));
+        assert_eq!(usd("$0.03"), Err(vec!["0.03".to_owned()]));
+        assert_eq!(usd("0,03"), Err(vec!["0.03".to_owned()]));
+        assert_eq!(usd("-1"), Err(Vec::new()));
+        assert_eq!(usd("0.0000000001"), Err(Vec::new()));
     }
 
     #[test]
     fn sizes_and_percentages_are_written_one_way() {
         let size = |text: &str| file::Pixels(text.into()).read().map_err(|wrong| wrong.instead);
         assert!(size("1024x768").is_ok());
-        assert_eq!(size("1024 X 768"), Err(Some("1024x768".into())));
-        assert_eq!(size("1024*768"), Err(Some("1024x768".into())));
-        assert_eq!(size("512"), Err(Some("512x512".into())));
-        assert_eq!(size("large"), Err(None));
+        assert_eq!(size("1024 X 768"), Err(vec!["1024x768".to_owned()]));
+        assert_eq!(size("1024*768"), Err(vec!["1024x768".to_owned()]));
+        assert_eq!(size("512"), Err(vec!["512x512".to_owned()]));
+        assert_eq!(size("large"), Err(Vec::new()));
         let percent = |text: &str| file::Percent(text.into()).read().map_err(|wrong| wrong.instead);
         assert_eq!(percent("10%"), Ok(100_000));
         assert_eq!(percent("5.5%"), Ok(55_000));
-        assert_eq!(percent("10"), Err(Some("10%".into())));
-        assert_eq!(percent("0.15"), Err(Some("15%".into())));
-        assert_eq!(percent("0"), Err(Some("0%".into())));
-        assert_eq!(percent("1001%"), Err(None));
-        assert_eq!(percent("-1%"), Err(None));
+        assert_eq!(percent("10"), Err(vec!["10%".to_owned()]));
+        assert_eq!(percent("0.15"), Err(vec!["15%".to_owned(), "0.15%".to_owned()]));
+        assert_eq!(percent("0"), Err(vec!["0%".to_owned()]));
+        assert_eq!(percent("1001%"), Err(Vec::new()));
+        assert_eq!(percent("-1%"), Err(Vec::new()));
     }
 
     #[test]
@@ -385,12 +339,12 @@ mod tests {
         assert_eq!(after("p99"), Ok(HedgeAfter::Percentile(99)));
         assert_eq!(after("8s"), Ok(HedgeAfter::Time(Duration::from_secs(8))));
         for meant in ["P95", "95%", "95th", "p 95"] {
-            assert_eq!(after(meant), Err(Some("p95".into())), "{meant}");
+            assert_eq!(after(meant), Err(vec!["p95".to_owned()]), "{meant}");
         }
-        assert_eq!(after("8 sec"), Err(Some("8s".into())));
-        assert_eq!(after("8"), Err(Some("8s".into())));
+        assert_eq!(after("8 sec"), Err(vec!["8s".to_owned()]));
+        assert_eq!(after("8"), Err(vec!["8s".to_owned(), "8ms".to_owned()]));
         for wrong in ["p49", "p100", "p99.9", "late", ""] {
-            assert_eq!(after(wrong), Err(None), "{wrong}");
+            assert_eq!(after(wrong), Err(Vec::new()), "{wrong}");
         }
     }
 }

@@ -16,7 +16,14 @@ pub const REFERRED: u64 = 1 << 20;
 /// The text of the file at `path`, of at most `most` bytes, or in a few words why there is none. The words hold nothing
 /// of its text.
 pub fn text(path: &Path, most: u64) -> Result<String, String> {
-    String::from_utf8(bytes(path, most)?).map_err(|_| "it is not UTF-8 text".to_owned())
+    String::from_utf8(bytes(path, most)?).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line_start = good.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        // What stands before is text, so its characters can be counted.
+        let column = String::from_utf8_lossy(good.get(line_start..).unwrap_or_default()).chars().count() + 1;
+        format!("it is not UTF-8 text from line {line}, column {column} on")
+    })
 }
 
 /// The same of a file that need not be text.
@@ -90,8 +97,8 @@ mod tests {
         let why = text(&file, 6).unwrap_err();
         assert!(why.contains("larger than 6 B") && !why.contains("hush"), "{why}");
         assert!(text(&dangling, 7).is_err());
-        std::fs::write(&file, b"\xff\xfe").unwrap();
-        assert_eq!(text(&file, 7).unwrap_err(), "it is not UTF-8 text");
+        std::fs::write(&file, b"a\n\xc3\xa9\xff").unwrap();
+        assert_eq!(text(&file, 7).unwrap_err(), "it is not UTF-8 text from line 2, column 2 on");
     }
 
     #[test]

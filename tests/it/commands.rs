@@ -424,7 +424,7 @@ fn a_ledger_that_is_not_there_and_words_that_mean_nothing_are_told_plainly() {
     assert!(text(&with.stdout).contains("0.040000001"), "{with:?}");
     drop(store);
     let output = ledger(folder.path(), &["--by", "colour"]);
-    assert!(text(&output.stderr).contains("cannot group by 'colour', only by day, provider"), "{output:?}");
+    assert!(text(&output.stderr).contains("cannot group by 'colour', only by day, hour, provider"), "{output:?}");
 }
 
 #[cfg(unix)]

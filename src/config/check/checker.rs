@@ -29,10 +29,15 @@ impl Checker<'_> {
             Ok(value) => return Some(value),
             Err(wrong) => wrong,
         };
-        let help = match wrong.instead {
+        let help = match wrong.instead.as_slice() {
             // What came from outside the file is not repeated, not even as a suggestion.
-            Some(instead) if !place.is_expanded() => format!("write `{instead}`"),
-            _ => W::RULE.to_owned(),
+            [_, ..] if place.is_expanded() => W::RULE.to_owned(),
+            [] => W::RULE.to_owned(),
+            [instead] => format!("write `{instead}`"),
+            several => {
+                let several: Vec<String> = several.iter().map(|instead| format!("`{instead}`")).collect();
+                format!("write {}, whichever is meant", several.join(" or "))
+            }
         };
         self.report(place, format!("{} {}", place.shown(), wrong.what), help);
         None
@@ -131,7 +136,14 @@ impl Checker<'_> {
         let text = self.text(place, written)?;
         let shown = place.shown();
         let Ok(url) = Url::parse(&text) else {
-            self.report(place, format!("{shown} is not a URL"), "write it like https://api.example.com/v1/".to_owned());
+            // A name without a scheme, as browsers let people write it.
+            let whole = format!("https://{text}");
+            let named = text.contains('.') && !text.contains(|c: char| c.is_whitespace() || c == ':');
+            let help = match named && !place.is_expanded() && Url::parse(&whole).is_ok() {
+                true => format!("write `{whole}`"),
+                false => "write it like https://api.example.com/v1/".to_owned(),
+            };
+            self.report(place, format!("{shown} is not a URL"), help);
             return None;
         };
         if !matches!(url.scheme(), "http" | "https") {

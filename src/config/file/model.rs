@@ -13,6 +13,7 @@ use crate::config::file::scalar::{Dollars, FileFormat, Percent, Pixels, Quality,
 /// One model: its price, and what it can do where Easel does not know.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("examples" = [{"price": 0.03}]))]
 pub(in crate::config) struct Model {
     /// Dollars a picture: one number, rows by size and quality, steps by resolution, or a mapping that says by what the
     /// vendor charges. For a model that writes, dollars by the token. Required.

@@ -18,6 +18,7 @@ pub(in crate::config) enum Budgets {
 /// So much and no more. What an attempt may cost is set aside before it is sent, so no crowd of requests passes it.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("examples" = [{"usd": 50, "per": "month"}]))]
 pub(in crate::config) struct Budget {
     /// Dollars. Required.
     pub(in crate::config) usd: Option<Dollars>,

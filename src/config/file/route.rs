@@ -87,6 +87,7 @@ pub(in crate::config) struct LimitedOffer {
 /// What a picture and a request may cost.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("examples" = [{"max_usd_per_image": 0.06}]))]
 pub(in crate::config) struct Limit {
     /// The most that a picture may cost.
     pub(in crate::config) max_usd_per_image: Option<Dollars>,
@@ -129,6 +130,7 @@ pub(in crate::config) enum OnDeadline {
 /// After how many failed calls a request gives up.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("examples" = [{"max": 6}]))]
 pub(in crate::config) struct Attempts {
     /// Failed calls after which a request gives up. Default 6.
     pub(in crate::config) max: Option<u64>,
@@ -152,6 +154,7 @@ pub(in crate::config) enum Refusals {
 /// What becomes of the prompt before it is drawn.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("examples" = [{"prefix": "A studio photo of "}]))]
 pub(in crate::config) struct Prompt {
     /// Put before the prompt exactly so; end it with a space.
     pub(in crate::config) prefix: Option<String>,

@@ -109,7 +109,10 @@ fn every_mistake_of_an_alert_is_told_with_what_to_write() {
             format!("name: a, {cost}, over: 30s"),
             "`30s` is shorter than a minute, and amounts are kept by the minute | write 1m or more",
         ),
-        (format!("name: a, {cost}, over: 60"), "`60` is a time without a unit | write `60s`"),
+        (
+            format!("name: a, {cost}, over: 60"),
+            "`60` is a time without a unit | write `60s` or `60ms`, whichever is meant",
+        ),
         (cost.to_owned(), "this alert has no name | add `name:`"),
         ("name: a".to_owned(), "this alert does not say when | add `when:`, like `cost_per_accepted_usd > 0.012`"),
         (

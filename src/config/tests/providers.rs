@@ -17,7 +17,7 @@ fn what_is_wrong_with_a_provider_is_told() {
     check_problems(&[
         ("    timeout: 0s\n", "", &[&format!("must be longer than nothing | {time}")]),
         ("    timeout: soon\n", "", &[&format!("`soon` is not a time | {time}")]),
-        ("    timeout: 10w\n", "", &["`10w` has an unknown unit of time | write `10s`"]),
+        ("    timeout: 10w\n", "", &["`10w` has an unknown unit of time | write `70d`"]),
         ("    concurrency: {limit: 0}\n", "", &["must be at least 1 | -"]),
         (
             "    concurrency: {shares: {live: 90%, batch: 20%}}\n",
@@ -29,7 +29,11 @@ fn what_is_wrong_with_a_provider_is_told() {
             "",
             &["is not from 1% to 99% | each class gets on with a share of its own"],
         ),
-        ("    concurrency: {shares: {live: 0.9}}\n", "", &["`0.9` is not a percentage | write `90%`"]),
+        (
+            "    concurrency: {shares: {live: 0.9}}\n",
+            "",
+            &["`0.9` is not a percentage | write `90%` or `0.9%`, whichever is meant"],
+        ),
         ("    rate: {images_per_minute: 0}\n", "", &["must be at least 1 | -"]),
         ("    concurrency: {limit: -1}\n", "", &["expected a whole number, found `-1` | -"]),
         ("    breaker: {failures: 5000000000}\n", "", &["is too large a number | -"]),
@@ -41,7 +45,7 @@ fn what_is_wrong_with_a_provider_is_told() {
         (
             "    base_url: api.openai.com/v1\n",
             "",
-            &["`api.openai.com/v1` is not a URL | write it like https://api.example.com/v1/"],
+            &["`api.openai.com/v1` is not a URL | write `https://api.openai.com/v1`"],
         ),
         (
             "    base_url: localhost:8000\n",

@@ -11,7 +11,11 @@ fn what_is_wrong_with_a_route_is_told() {
             &["expected `partial`, `fail`, found `parital` | did you mean `partial`?"],
         ),
         ("", "    size: {strict: yes}\n", &["expected true or false, found `yes` | write `true`"]),
-        ("", "    size: {tolerance: 0.15}\n", &["`0.15` is not a percentage | write `15%`"]),
+        (
+            "",
+            "    size: {tolerance: 0.15}\n",
+            &["`0.15` is not a percentage | write `15%` or `0.15%`, whichever is meant"],
+        ),
         (
             "",
             "    defaults: {size: 1024, quality: good, output_format: jpg, response_format: link}\n",
@@ -326,7 +330,7 @@ fn a_hedge_says_what_it_may_cost_and_has_somebody_else_to_ask() {
         ("max_usd_per_hour: $1", "`$1` is not a decimal number of dollars, write it like 0.009 | write `1`"),
         ("after: 95%, max_usd_per_hour: 1", "`95%` is no percentile from p50 to p99 | write `p95`"),
         ("after: p100, max_usd_per_hour: 1", "is no percentile from p50 to p99 | write a percentile from p50 to p99"),
-        ("after: 8, max_usd_per_hour: 1", "`8` is a time without a unit | write `8s`"),
+        ("after: 8, max_usd_per_hour: 1", "`8` is a time without a unit | write `8s` or `8ms`, whichever is meant"),
         ("after: 0s, max_usd_per_hour: 1", "must be longer than nothing | write a percentile, like p95, or a time"),
         ("at_most: 0%, max_usd_per_hour: 1", "`0%` is no share of the calls that could be asked twice | write more"),
         ("at_most: 101%, max_usd_per_hour: 1", "`101%` is no share of the calls that could be asked twice"),
@@ -340,4 +344,29 @@ fn a_hedge_says_what_it_may_cost_and_has_somebody_else_to_ask() {
         "    hedge: {max_usd_per_hour: 1}\n",
         &["this route has one offer, so no other could be asked | list another, or delete it"],
     )]);
+}
+
+#[test]
+fn one_text_for_a_list_and_one_number_for_a_mapping_are_answered_with_what_would_be_right() {
+    let told = |provider: &str, route: &str| problems(&small(provider, route)).join("\n");
+    assert!(told("", "    match: {models: mockup}\n").ends_with("expected a list, found `mockup` | write `[mockup]`"));
+    assert!(told("", "    price: 0.06\n").ends_with("write it like {max_usd_per_image: 0.06}"));
+    assert!(told("    budget: 50\n", "").ends_with("write it like {per: month, usd: 50}"));
+    assert!(told("", "    prompt: Studio\n").contains("write it like {prefix: "));
+    assert!(told("    concurrency: {limit: 1_000}\n", "").ends_with("write `1000`"));
+    assert!(told("    concurrency: {limit: 0x10}\n", "").ends_with("found `0x10` | -"));
+    assert!(told("    base_url: api.example.com/v1\n", "").ends_with("write `https://api.example.com/v1`"));
+}
+
+#[test]
+fn keys_of_ones_own_at_the_top_are_a_place_for_anchors_and_elsewhere_they_are_mistakes() {
+    let text = "x-common: &common {kind: stability, api_key: k}
+x-notes: [anything, {at: all}]
+providers:
+  a: {<<: *common, models: {core: {price: 0.03}}}
+routes: [{name: r, offers: [a/core]}]
+";
+    assert_eq!(plan(text).providers["a"].kind, "stability");
+    let below = problems(&text.replace("name: r,", "name: r, x-note: hello,"));
+    assert!(below.len() == 1 && below[0].contains("unknown key `x-note`"), "{below:?}");
 }

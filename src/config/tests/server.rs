@@ -27,7 +27,10 @@ fn addresses_of_the_server_are_checked() {
     );
     assert_eq!(server("threads: 0"), ["must be at least 1 | -"]);
     assert_eq!(server("limits: {request_body: 50 MB}"), ["`50 MB` is not an amount of memory | write `50MB`"]);
-    assert_eq!(server("limits: {request_body: 50MX}"), ["`50MX` has an unknown unit of memory | write `50MB`"]);
+    assert_eq!(
+        server("limits: {request_body: 50MX}"),
+        ["`50MX` has an unknown unit of memory | write a number and a unit: 64MiB, 2GiB or 50MB"]
+    );
     assert_eq!(
         server("drain_delay: 61m"),
         [

@@ -3,7 +3,8 @@
 use crate::config::file;
 use crate::config::plan::QualityCheck;
 use crate::config::suggest::nearest;
-use crate::config::units::{ConfigUnit, UnitError, number_and_unit};
+use crate::config::units::number_and_unit::number_and_unit;
+use crate::config::units::{ConfigUnit, UnitError, instead};
 
 impl ConfigUnit for file::QualityCheck {
     type Value = QualityCheck;
@@ -52,8 +53,9 @@ impl ConfigUnit for file::Decimal {
             text.parse().ok().filter(|_| unit.is_empty() && number.len() == digits.len())
         };
         plain(&self.0).ok_or_else(|| {
-            let instead = self.0.trim().replace(',', ".");
-            UnitError::new("is not a number", plain(&instead).map(|_| instead.clone()))
+            let instead =
+                instead::decimals(&self.0).into_iter().filter(|text| *text != self.0 && plain(text).is_some());
+            UnitError::new("is not a number", instead)
         })
     }
 }

@@ -21,6 +21,8 @@ pub enum Warning {
     DefaultsUnpriced,
     /// No offer draws what a route fills in.
     DefaultsRefused,
+    /// A model chooses a size that perhaps no row prices.
+    SizeLeftOpen,
     /// Earlier routes together take every request of a route.
     UnreachableRoute,
     /// An earlier route takes every request for a model of a route.
@@ -67,7 +69,7 @@ pub enum Warning {
 
 impl Warning {
     /// Every warning, as docs/operate/check.md lists them.
-    pub const ALL: [Warning; 30] = [
+    pub const ALL: [Warning; 31] = [
         Warning::OfferOverCap,
         Warning::RouteOverCap,
         Warning::ClientOverCap,
@@ -77,6 +79,7 @@ impl Warning {
         Warning::IdleCap,
         Warning::DefaultsUnpriced,
         Warning::DefaultsRefused,
+        Warning::SizeLeftOpen,
         Warning::UnreachableRoute,
         Warning::UnreachableModel,
         Warning::RouteWithoutClient,
@@ -112,6 +115,7 @@ impl Warning {
             Warning::IdleCap => "idle_cap",
             Warning::DefaultsUnpriced => "defaults_unpriced",
             Warning::DefaultsRefused => "defaults_refused",
+            Warning::SizeLeftOpen => "size_left_open",
             Warning::UnreachableRoute => "unreachable_route",
             Warning::UnreachableModel => "unreachable_model",
             Warning::RouteWithoutClient => "route_without_client",

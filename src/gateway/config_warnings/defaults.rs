@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use crate::capabilities::{Capabilities, Unsupported};
-use crate::config::plan::{Plan, Route};
+use crate::capabilities::{Capabilities, Sizes, Unsupported};
+use crate::config::plan::{Offer, Plan, Route};
 use crate::config::{PlacedWarning, Step, Warning};
 use crate::gateway::config_warnings::place::of_route;
 use crate::gateway::fill_in;
 use crate::money::Usd;
+use crate::pricing::{Row, RowSize, Table};
 use crate::provider;
 use crate::request::ImageRequest;
 use crate::routing::{Caps, RouteMatch, Skip, evaluate_candidates};
@@ -17,7 +18,42 @@ use crate::routing::{Caps, RouteMatch, Skip, evaluate_candidates};
 const REQUEST: &[u8] = br#"{"prompt": "a red fox"}"#;
 
 pub(super) fn defaults(plan: &Plan) -> Vec<PlacedWarning> {
-    plan.routes.iter().enumerate().flat_map(|(index, route)| of(route, index)).collect()
+    let routes = || plan.routes.iter().enumerate();
+    let open = routes().flat_map(|(index, route)| size_left_open(route, index));
+    routes().flat_map(|(index, route)| of(route, index)).chain(open).collect()
+}
+
+/// Offers whose rows are for sizes alone, on a route that names none: the model draws what it likes, and what that costs
+/// is not known before and perhaps not after.
+fn size_left_open(route: &Route, index: usize) -> Vec<PlacedWarning> {
+    if route.defaults.size.is_some() {
+        return Vec::new();
+    }
+    let open = |offer: &Offer| {
+        let Table::Rows(rows) = &offer.model.price.table else { return false };
+        let Some(adapter) = provider::by_kind(offer.provider.kind) else { return false };
+        let account = &offer.provider.account;
+        let able = provider::capabilities(adapter, account, &offer.model);
+        let unknown = adapter.usual(account, &offer.model).size.is_none() && able.tiers.is_empty();
+        let pixels = |row: &Row| matches!(row.size, Some(RowSize::Pixels(_)));
+        unknown && !matches!(able.sizes, Sizes::Listed(_)) && rows.iter().all(pixels)
+    };
+    let found = route.offers.iter().enumerate().filter(|(_, offer)| open(offer));
+    found
+        .map(|(offer, open)| {
+            let mut place = of_route(index, &["offers"]);
+            place.push(Step::Item(offer));
+            PlacedWarning {
+                warning: Warning::SizeLeftOpen,
+                place,
+                what: format!(
+                    "a request that names no size gets the one that `{}` chooses, and its price has rows for some sizes alone",
+                    open.name
+                ),
+                help: "add `size` to the route's `defaults`, or a row without `size` at the end of the price".to_owned(),
+            }
+        })
+        .collect()
 }
 
 fn of(route: &Arc<Route>, index: usize) -> Vec<PlacedWarning> {
@@ -70,7 +106,7 @@ fn of(route: &Arc<Route>, index: usize) -> Vec<PlacedWarning> {
 fn evaluated(route: &Arc<Route>, index: usize) -> Option<(usize, Vec<(usize, Skip)>)> {
     let mut request = ImageRequest::from_json(REQUEST).ok()?;
     fill_in(&mut request, route);
-    let able = |offer: &crate::config::plan::Offer| {
+    let able = |offer: &Offer| {
         let adapter = provider::by_kind(offer.provider.kind)?;
         Some(provider::capabilities(adapter, &offer.provider.account, &offer.model))
     };
@@ -157,6 +193,18 @@ routes:
         }
         // Where no quality would be within it, the cap is what is told.
         assert_eq!(told(ROWS, &format!("{high}, price: {{max_usd_per_image: 0.01}}")), []);
+    }
+
+    #[test]
+    fn a_size_that_is_left_to_the_model_and_may_have_no_price_is_told() {
+        let open = told(ROWS, "offers: [openai/gpt-image-2]");
+        assert!(
+            matches!(open.as_slice(), [(Warning::SizeLeftOpen, what)] if what.contains("openai/gpt-image-2")),
+            "{open:?}"
+        );
+        assert_eq!(told(ROWS, "offers: [openai/gpt-image-2], defaults: {size: 1024x1024}"), []);
+        assert_eq!(told("[{size: 1024x1024, usd: 0.05}, {usd: 0.211}]", "offers: [openai/gpt-image-2]"), []);
+        assert_eq!(told("0.05", "offers: [openai/gpt-image-2]"), []);
     }
 
     #[test]

@@ -16,7 +16,8 @@ use crate::gateway::read_file;
 /// Whoever has certificates renewed has them renewed 30 days before their end, so two weeks before it has failed.
 pub const CERTIFICATE_NEAR: Duration = Duration::from_secs(14 * 86_400);
 
-pub(super) fn files(plan: &Plan, now: Moment) -> Vec<PlacedWarning> {
+/// `here`: on this machine, so that there is something to look at.
+pub(super) fn files(plan: &Plan, now: Moment, here: bool) -> Vec<PlacedWarning> {
     let mut found = Vec::new();
     let mut unusable = |place: &[&str], path: &Path, why: String| {
         found.push(PlacedWarning {
@@ -32,11 +33,12 @@ pub(super) fn files(plan: &Plan, now: Moment) -> Vec<PlacedWarning> {
         (&["quality", "keep_rejected", "dir"], plan.quality.keep_rejected.as_ref().map(|kept| kept.dir.as_path())),
     ];
     for (place, dir) in directories {
-        if let Some((dir, why)) = dir.and_then(|dir| Some((dir, not_writable(dir)?))) {
+        let why = dir.and_then(|dir| as_on_windows(dir).or_else(|| not_writable(dir).filter(|_| here)));
+        if let (Some(dir), Some(why)) = (dir, why) {
             unusable(place, dir, why);
         }
     }
-    if let Some(tls) = &plan.server.tls {
+    if let Some(tls) = plan.server.tls.as_ref().filter(|_| here) {
         if let Err(why) = read_file::bytes(&tls.key, read_file::REFERRED) {
             unusable(&["server", "tls", "key"], &tls.key, why);
         }
@@ -72,13 +74,16 @@ fn end_of(pem: &[u8]) -> Option<Moment> {
     Some(Moment::from_millis(seconds.saturating_mul(1000)))
 }
 
-/// Why nothing can be written in a directory; `None` where it can, or where it can be made.
-fn not_writable(dir: &Path) -> Option<String> {
+/// What is wrong with a path that another system means something else by.
+fn as_on_windows(dir: &Path) -> Option<String> {
     let written = dir.to_string_lossy();
     let drive = written.get(1..3).is_some_and(|rest| rest == ":\\" || rest == ":/");
-    if cfg!(unix) && (drive || written.starts_with("\\\\")) {
-        return Some("it is written as on Windows, and here it would be a name in the working directory".to_owned());
-    }
+    (cfg!(unix) && (drive || written.starts_with("\\\\")))
+        .then(|| "it is written as on Windows, and here it would be a name in the working directory".to_owned())
+}
+
+/// Why nothing can be written in a directory; `None` where it can, or where it can be made.
+fn not_writable(dir: &Path) -> Option<String> {
     let absolute = std::path::absolute(dir).ok()?;
     let there = absolute.ancestors().find(|path| path.exists())?;
     if !there.is_dir() {
@@ -114,7 +119,7 @@ mod tests {
              routes: [{{name: r, offers: [p/core]}}]\n"
         );
         let plan = check("easel.yaml", &text, &ProcessEnv).unwrap_or_else(|problems| panic!("{problems}"));
-        files(&plan, NOW.parse().unwrap()).into_iter().map(|one| (one.warning, one.what)).collect()
+        files(&plan, NOW.parse().unwrap(), true).into_iter().map(|one| (one.warning, one.what)).collect()
     }
 
     #[test]

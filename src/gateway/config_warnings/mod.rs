@@ -17,7 +17,6 @@ use crate::config::plan::Plan;
 
 /// Everything hardly meant in `plan`. `here`: it is to run on this machine, so that its files can be looked at.
 pub fn warnings(plan: &Plan, now: Moment, here: bool) -> Vec<PlacedWarning> {
-    let of_files = if here { files::files(plan, now) } else { Vec::new() };
     let warnings = models::models(plan, now).into_iter().chain(defaults::defaults(plan));
-    warnings.chain(idle_checks::idle_checks(plan)).chain(of_files).collect()
+    warnings.chain(idle_checks::idle_checks(plan)).chain(files::files(plan, now, here)).collect()
 }

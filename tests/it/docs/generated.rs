@@ -35,7 +35,8 @@ Every key, by section. `NAME` stands for a name of your choice, `[]` for each it
 
 Any text may contain `${NAME}`, which reads an environment variable, or `${file:/run/secrets/name}`, which reads a file;
 `$$` is a plain dollar sign. Times are like `500ms`, `10s`, `2m`, `1h`, `30d`; memory like `64MiB`, `2GiB`, `50MB`; sizes like
-`1024x1024`; percent like `10%`; ratios like `16:9`. Dollars are plain numbers, exact to nine digits.
+`1024x1024`; percent like `10%`; ratios like `16:9`. Dollars are plain numbers, exact to nine digits. Keys at the top that begin
+with `x-` are yours: Easel does not read them, and anchors may stand there.
 ";
 
 /// What a node may be, less `null` and with alternatives within alternatives laid out flat.
