@@ -108,11 +108,15 @@ pub mod quality {
 }
 
 pub mod request {
-    pub use crate::request::{Edit, Feedback, Fidelity, Input, Mask, Verdict};
+    pub use crate::request::{Edit, EditDraft, Feedback, Fidelity, Input, Mask, Verdict};
 }
 
 pub mod secret {
     pub use crate::secret::Secret;
+}
+
+pub mod multipart {
+    pub use crate::server::multipart::fields;
 }
 
 pub mod server {

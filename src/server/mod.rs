@@ -29,7 +29,7 @@ mod log_line;
 pub mod log_writer;
 mod message_framing;
 mod models;
-mod multipart;
+pub mod multipart;
 mod parse_request;
 mod passthrough;
 mod path_suggestion;

@@ -36,6 +36,7 @@ mod explain; // what would become of a request
 mod fal; // a provider and its strict sandbox, the queue
 mod faults; // fifteen faults of the first provider, by every strategy
 mod feedback; // a provider's own functions against a strict vendor
+mod fuzz; // the fuzz targets, on what they begin with
 mod golden; // wire formats against golden samples, no network
 mod golden_minimum; // which of them there must be
 mod golden_words; // the same for words
