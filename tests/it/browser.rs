@@ -156,9 +156,11 @@ async fn where_clients_have_keys_a_page_with_a_key_is_served_and_only_the_ledger
 }
 
 /// Everything that the operator's listener answers, and how it is asked for.
-const OPERATORS: [(&str, &str); 10] = [
+const OPERATORS: [(&str, &str); 12] = [
+    ("GET", "/"),
     ("GET", "/metrics"),
     ("GET", "/admin/ledger"),
+    ("GET", "/admin/requests"),
     ("GET", "/admin/cache"),
     ("GET", "/admin/cache/equivalences"),
     ("GET", "/admin/cache/shadow"),
@@ -223,7 +225,7 @@ async fn no_get_changes_anything_and_no_page_of_elsewhere_reaches_what_does_toke
 async fn every_answer_to_operators_tells_a_browser_to_load_frame_guess_and_keep_nothing() {
     let world = World::new(&with_server("admin_token: t0ken")).await;
     let token = ("authorization", "Bearer t0ken");
-    let others = [("GET", "/"), ("GET", "/nothing"), ("PUT", "/metrics"), ("GET", "/admin/nothing")];
+    let others = [("GET", "/nothing"), ("PUT", "/metrics"), ("GET", "/admin/nothing")];
     for asked in OPERATORS.into_iter().chain(others) {
         for headers in [&[][..], &[token], &[token, EVIL]] {
             let answer = operator(&world, asked, headers).await;

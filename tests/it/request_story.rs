@@ -143,7 +143,7 @@ async fn the_last_requests_are_listed_newest_first_those_of_strangers_are_not_an
         tokio::task::yield_now().await;
     };
     let outcome = |nth: usize| listed[nth]["image"]["outcome"].as_str().unwrap();
-    assert_eq!((outcome(0), outcome(1)), ("invalid_request", "ok"));
+    assert_eq!((outcome(0), outcome(1)), ("invalid_value", "ok"));
     assert_eq!((&listed[0]["image"]["client"], &listed[0]["image"]["param"]), (&json!("web"), &json!("n")));
     assert!(!json!(listed).to_string().contains("a fox"), "prompts are not told unless the config says so");
     assert_eq!(list("?limit=1").await.json()["requests"].as_array().unwrap().len(), 1);
