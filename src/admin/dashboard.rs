@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::StatusCode;
 
 use crate::admin::dashboard::facts::LastSums;
@@ -29,6 +30,9 @@ pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self
 /// The path of a page about one request, before its id.
 const REQUEST: &str = "/requests/";
 
+/// The path of a picture in small, before its id.
+const PICTURE: &str = "/pictures/";
+
 /// The longest name of a time zone; the longest that there is has 30 characters.
 const LONGEST_ZONE: usize = 64;
 
@@ -38,6 +42,8 @@ pub enum Served {
     Page(StatusCode, String),
     /// What a page loads: its media type and text.
     Asset(&'static str, &'static str),
+    /// A picture in small, as a PNG.
+    Picture(Bytes),
 }
 
 /// Draws the page. It remembers the sums that it read last.
@@ -49,7 +55,9 @@ pub struct Dashboard {
 impl Dashboard {
     /// Whether `path` is of the page or of what it loads.
     pub fn has(path: &str) -> bool {
-        matches!(path, "/" | "/dashboard.css" | "/dashboard.js" | "/dashboard.svg") || path.starts_with(REQUEST)
+        matches!(path, "/" | "/dashboard.css" | "/dashboard.js" | "/dashboard.svg")
+            || path.starts_with(REQUEST)
+            || path.starts_with(PICTURE)
     }
 
     /// What is at `path`, which [`Dashboard::has`].
@@ -63,6 +71,7 @@ impl Dashboard {
             "/dashboard.js" => {
                 Ok(Served::Asset("text/javascript; charset=utf-8", include_str!("dashboard/refresh.js")))
             }
+            path if path.starts_with(PICTURE) => picture(gateway, path).await,
             path => {
                 let id = path.strip_prefix(REQUEST).map(str::to_owned);
                 let (gateway, sums, zone) = (gateway.clone(), self.sums.clone(), zone(query)?);
@@ -77,6 +86,17 @@ impl Dashboard {
             }
         }
     }
+}
+
+/// A picture in small: `/pictures/ID.png`.
+async fn picture(gateway: &Gateway, path: &str) -> Result<Served, Error> {
+    let max_pixels = gateway.snapshot().plan.quality.max_pixels;
+    let small = match path.strip_prefix(PICTURE).and_then(|name| name.strip_suffix(".png")) {
+        Some(id) => gateway.shared.recent_pictures.small(id, max_pixels).await,
+        None => None,
+    };
+    let gone = || Error::new(ErrorKind::FileNotFound, "This picture is not shown, or not any more.");
+    small.map(Served::Picture).ok_or_else(gone)
 }
 
 fn overview(gateway: &Gateway, sums: &LastSums, zone: Zone) -> Result<Served, Error> {

@@ -246,6 +246,12 @@ impl Admin {
         let _turn = REPORTS.acquire().await;
         match self.dashboard.serve(&self.gateway, path, query).await {
             Ok(Served::Asset(media_type, text)) => answer(StatusCode::OK, media_type, text),
+            Ok(Served::Picture(bytes)) => {
+                let mut picture = answer(StatusCode::OK, "image/png", "");
+                picture.headers_mut().insert(http::header::CONTENT_LENGTH, http::HeaderValue::from(bytes.len()));
+                *picture.body_mut() = bytes.to_vec();
+                picture
+            }
             Ok(Served::Page(status, text)) => {
                 let mut page = compressed(session, answer(status, HTML, &text));
                 let policy = http::HeaderValue::from_static(dashboard::POLICY);

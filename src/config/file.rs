@@ -49,7 +49,8 @@ pub(super) use scalar::{
     QualityCheck, Ratio, RowSize, Time, When, ZoneName,
 };
 pub(super) use server::{
-    Cache, Cors, DiskCache, Idempotency, Ledger, Limits, Log, LogFormat, LogLevel, OnLedgerError, Server, Tls, Words,
+    Cache, Cors, Dashboard, DiskCache, Idempotency, Ledger, Limits, Log, LogFormat, LogLevel, OnLedgerError, Server,
+    Tls, Words,
 };
 pub(super) use strategy::{AskWhen, CheapestAccepted, Strategy, StrategyWord};
 

@@ -63,6 +63,7 @@ mod process_stats;
 pub mod progress;
 pub mod quality_pool;
 pub mod read_file;
+pub mod recent_pictures;
 pub mod recent_requests;
 pub mod rejected_files;
 mod request_outcome;
@@ -202,6 +203,9 @@ impl Gateway {
         self.shared.idempotency.resize(&snapshot.plan.server.idempotency, self.shared.clock.now());
         self.shared.transport.replies.resize(snapshot.plan.server.limits.response_bodies);
         self.shared.quality_workers.resize(&snapshot.plan.quality);
+        if !snapshot.plan.server.dashboard_pictures {
+            self.shared.recent_pictures.clear();
+        }
         self.shared.rejected_files.follow(snapshot.plan.quality.keep_rejected.clone());
         for provider in snapshot.plan.providers.values() {
             let has_model = |model: &str| provider.models.contains_key(model) || provider.writers.contains_key(model);

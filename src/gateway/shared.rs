@@ -20,6 +20,7 @@ use crate::gateway::last_reload::LastReload;
 use crate::gateway::outside_judge::OutsideJudges;
 use crate::gateway::picture_disk::PictureDisk;
 use crate::gateway::quality_pool::QualityWorkers;
+use crate::gateway::recent_pictures::RecentPictures;
 use crate::gateway::recent_requests::RecentRequests;
 use crate::gateway::rejected_files::RejectedFiles;
 use crate::gateway::shadow_hits::ShadowHits;
@@ -65,6 +66,8 @@ pub struct Shared {
     pub shadow_hits: ShadowHits,
     /// The last image requests, as the log tells them.
     pub recent_requests: RecentRequests,
+    /// The last pictures that were drawn, where the config allows to show them.
+    pub recent_pictures: RecentPictures,
     /// What came of the last change of the config.
     pub last_reload: LastReload,
     /// Requests with an idempotency key.
@@ -137,6 +140,7 @@ impl Shared {
             equivalences,
             shadow_hits: ShadowHits::default(),
             last_reload: LastReload::default(),
+            recent_pictures: RecentPictures::default(),
             recent_requests: RecentRequests::default(),
             idempotency,
             ledger,

@@ -19,6 +19,7 @@ mod examination;
 mod limits;
 mod picture_quality;
 mod shape;
+mod thumbnail;
 mod verdict;
 
 #[cfg(test)]
@@ -34,11 +35,7 @@ pub use verdict::QualityVerdict;
 /// Looks at a file by the checks of `gate`. No more than `max_pixels` are ever decoded.
 pub fn examine(file: &[u8], format: Format, gate: &QualityGate, expected: &Expected, max_pixels: u64) -> Examination {
     let mut examination = Examination::default();
-    let format = match format {
-        Format::Png => easel_pixels::Format::Png,
-        Format::Jpeg => easel_pixels::Format::Jpeg,
-        Format::Webp => easel_pixels::Format::Webp,
-    };
+    let format = decoder_of(format);
     let header = match Header::read(file, format) {
         Ok(header) => header,
         Err(reason) => {
@@ -61,6 +58,20 @@ pub fn examine(file: &[u8], format: Format, gate: &QualityGate, expected: &Expec
         }
     }
     examination
+}
+
+/// The picture in `file` as a small PNG for people to look at. `None` where it has more than `max_pixels`, or does not decode.
+pub fn thumbnail(file: &[u8], format: Format, max_pixels: u64) -> Option<Vec<u8>> {
+    thumbnail::of(file, decoder_of(format), max_pixels)
+}
+
+/// What decodes files of a format.
+fn decoder_of(format: Format) -> easel_pixels::Format {
+    match format {
+        Format::Png => easel_pixels::Format::Png,
+        Format::Jpeg => easel_pixels::Format::Jpeg,
+        Format::Webp => easel_pixels::Format::Webp,
+    }
 }
 
 /// The checks of a gate that can fail for this picture.

@@ -150,6 +150,7 @@ impl ProxyHttp for Easel {
         let elapsed = ctx.began.elapsed();
         if let Some(outcome) = &ctx.outcome {
             self.measure(outcome, elapsed);
+            self.show(ctx, outcome);
         }
         let request = session.req_header();
         self.tell(&LogLine {
@@ -208,6 +209,13 @@ impl Easel {
             self.log.write(text.as_bytes());
             text.clear();
         });
+    }
+
+    /// Lets operators see what was drawn, where the config that served it says so.
+    fn show(&self, ctx: &Ctx, outcome: &Outcome) {
+        if ctx.snapshot.as_ref().is_some_and(|snapshot| snapshot.plan.server.dashboard_pictures) {
+            self.gateway.shared.recent_pictures.add(&ctx.id, outcome);
+        }
     }
 
     fn measure(&self, outcome: &Outcome, elapsed: Duration) {

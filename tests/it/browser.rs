@@ -156,8 +156,9 @@ async fn where_clients_have_keys_a_page_with_a_key_is_served_and_only_the_ledger
 }
 
 /// Everything that the operator's listener answers, and how it is asked for.
-const OPERATORS: [(&str, &str); 12] = [
+const OPERATORS: [(&str, &str); 13] = [
     ("GET", "/"),
+    ("GET", "/dashboard.css"),
     ("GET", "/metrics"),
     ("GET", "/admin/ledger"),
     ("GET", "/admin/requests"),

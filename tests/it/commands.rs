@@ -14,7 +14,7 @@ use easel::internals::store::{Location, Options, Store, Write};
 use easel::sandbox::{Name, Sandbox, Settings};
 use serde_json::Value;
 
-use crate::client::Client;
+use crate::client::{Client, tells_no_secret};
 use crate::world::{GENERATE, ask, route};
 
 /// One at a time: the demo has ports that a person can paste.
@@ -217,6 +217,8 @@ impl Served {
             stdout.read_to_end(&mut lines).unwrap();
         }
         let status = self.child.wait().unwrap();
+        tells_no_secret(&lines, "standard output");
+        tells_no_secret(log.as_bytes(), "the log");
         (Output { status, stdout: lines, stderr: Vec::new() }, log)
     }
 }

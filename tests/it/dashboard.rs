@@ -19,7 +19,7 @@ async fn get(world: &World, path: &str) -> Answer {
 
 /// The page, asked for with these headers.
 async fn get_with(world: &World, headers: &[(&str, &str)]) -> Answer {
-    let mut client = Client::connect(world.admin).await.lenient();
+    let mut client = Client::connect(world.admin).await;
     client.send("GET", "/", headers, b"").await;
     client.receive().await.unwrap()
 }
@@ -143,7 +143,7 @@ async fn what_a_client_writes_is_text_on_the_page_and_nothing_is_loaded_from_els
 async fn with_a_token_a_browser_asks_for_it_and_the_config_is_shown_without_its_secrets() {
     let config = format!("server: {{admin_token: tok-planted}}\n{}", route(&["stability/core"]));
     let world = World::new(&config).await;
-    let mut client = Client::connect(world.admin).await.lenient();
+    let mut client = Client::connect(world.admin).await;
     for path in ["/", "/requests/abc", "/dashboard.css"] {
         let closed = client.get(path).await;
         assert_eq!(closed.status, 401, "{path}");
@@ -198,4 +198,29 @@ async fn a_browser_gets_the_page_compressed() {
     assert!(text.starts_with("<!DOCTYPE html>") && text.ends_with("</html>"), "{text}");
     let listed: Value = get(&world, "/admin/requests").await.json();
     assert_eq!(listed["requests"], json!([]));
+}
+
+#[tokio::test]
+async fn pictures_are_shown_in_small_only_where_the_config_says_so() {
+    let closed = World::new(&route(&["stability/core"])).await;
+    let drawn = closed.draw(ask("a fox")).await;
+    let hidden = page(&closed, 1).await;
+    assert!(!hidden.contains("Recent pictures"), "{hidden}");
+    let small = format!("/pictures/{}.png", drawn.header("x-easel-image-ids"));
+    assert_eq!(get(&closed, &small).await.status, 404);
+
+    let open = format!("server: {{dashboard: {{pictures: true}}}}\n{}", route(&["stability/core"]));
+    let world = World::new(&open).await;
+    let drawn = world.draw(ask_with("a fox", json!({"n": 2}))).await;
+    let hit = world.draw(ask_with("a fox", json!({"n": 2}))).await;
+    assert_eq!(hit.header("x-easel-cache"), "exact");
+    let shown = page(&world, 2).await;
+    assert_eq!(shown.matches("<img ").count(), 2, "a hit shows nothing anew: {shown}");
+    for id in drawn.header("x-easel-image-ids").split(',') {
+        let picture = get(&world, &format!("/pictures/{id}.png")).await;
+        assert_eq!((picture.status, picture.header("content-type")), (200, "image/png"));
+        let decoded = image::load_from_memory(&picture.body).unwrap();
+        assert!((decoded.width(), decoded.height()) == (64, 64) && picture.body.len() < 16 * 1024);
+    }
+    assert_eq!(get(&world, "/pictures/../etc/passwd.png").await.status, 404);
 }

@@ -42,6 +42,9 @@ const look = async (name, scheme, width, height) => {
   await serious(page, name);
   if (screenshots) await page.screenshot({ path: `${screenshots}-${name}.png` });
 
+  const shown = await page.$$eval("#pictures img", (images) => images.filter((image) => image.complete && image.naturalWidth).length);
+  assert.ok(shown > 0, `${name}: pictures are shown`);
+
   // By the keyboard: the first stop leads past the navigation.
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the figures", name);

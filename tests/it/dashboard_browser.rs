@@ -20,7 +20,7 @@ fn config() -> String {
         .replacen("models: {any-model", "budget: {usd: 0.01, per: total}\n    models: {any-model", 1)
         .replacen("gpt-image-2: {price: 0.04}", "gpt-image-2: {price: 0.053}", 1);
     format!(
-        "{providers}\nroutes:\n  - name: mockups\n    match: {{models: [m]}}\n    price: {{budget: {{usd: 50, per: month}}}}\n    \
+        "server: {{dashboard: {{pictures: true}}}}\n{providers}\nroutes:\n  - name: mockups\n    match: {{models: [m]}}\n    price: {{budget: {{usd: 50, per: month}}}}\n    \
          attempts: {{max: 6, per_offer: 1}}\n    offers: [stability/core, compatible/any-model, openai/gpt-image-2]\n\
          alerts:\n  - {{name: cost-drift, when: cost_per_accepted_usd > 0.012, over: 1h, min_images: 5, by: provider}}\n"
     )

@@ -293,7 +293,7 @@ async fn the_operator_reads_over_http_what_was_paid_and_a_stranger_does_not() {
     let error = &wrong.json()["error"];
     let told = [&error["type"], &error["param"], &error["code"]];
     assert_eq!((wrong.status, told), (400, [&"invalid_request_error".into(), &"by".into(), &"invalid_value".into()]));
-    assert!(wrong.text().contains("only by day, provider"), "{}", wrong.text());
+    assert!(wrong.text().contains("only by day, hour, provider"), "{}", wrong.text());
     for token in ["", "Bearer tell-you", "Basic tell-me"] {
         assert_eq!(get("/admin/ledger", token).await.status, 401, "{token}");
     }

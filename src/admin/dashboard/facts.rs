@@ -12,6 +12,7 @@ use crate::calendar::{Moment, Per, Zone};
 use crate::config::plan::{Alert, Measure, Priority};
 use crate::gateway::Gateway;
 use crate::gateway::last_reload::Reload;
+use crate::gateway::recent_pictures::RecentPicture;
 use crate::gateway::snapshot::Snapshot;
 use crate::ledger::counter::Budgeted;
 use crate::money::Usd;
@@ -53,6 +54,8 @@ pub struct Facts {
     pub alerts: Vec<AlertFacts>,
     /// The last requests, the newest first, as the access log has them.
     pub requests: Vec<Value>,
+    /// The last pictures that were drawn; `None` where the config does not allow to show them.
+    pub pictures: Option<Vec<Arc<RecentPicture>>>,
     /// What came of the last change of the config.
     pub last_reload: Option<Arc<Reload>>,
 }
@@ -178,6 +181,7 @@ pub fn collect(gateway: &Gateway, last: &LastSums, zone: Zone) -> Result<Facts, 
         paused: paused.into_iter().take(MOST_ROWS).map(|(what, until)| (what, shown(until, instant, now))).collect(),
         alerts: alerts(gateway, &snapshot),
         requests: requests::newest(gateway, REQUESTS),
+        pictures: snapshot.plan.server.dashboard_pictures.then(|| gateway.shared.recent_pictures.newest()),
         last_reload: gateway.shared.last_reload.get(),
         now,
         zone,

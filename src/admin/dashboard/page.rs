@@ -20,6 +20,7 @@ pub fn overview(facts: &Facts) -> String {
         (money_panel::accepted_cost(facts))
         (money_panel::savings(facts))
         (provider_panel::providers(facts))
+        (request_panel::recent_pictures(facts))
         (request_panel::requests(facts))
         (config_panel::config(facts))
     };

@@ -7,6 +7,25 @@ use crate::admin::dashboard::facts::{Facts, REQUESTS};
 use crate::admin::dashboard::pieces::{panel, table, text};
 use crate::admin::requests::RequestStory;
 
+/// The last pictures that were drawn, where the config allows it.
+pub fn recent_pictures(facts: &Facts) -> Markup {
+    let Some(pictures) = &facts.pictures else { return html! {} };
+    let body = html! {
+        @if pictures.is_empty() { p { "none that is still held" } }
+        ul class="pictures" {
+            @for picture in pictures {
+                li {
+                    a href={ "/requests/" (picture.request) } {
+                        img src={ "/pictures/" (picture.id) ".png" } loading="lazy" width="64" height="64" alt={ "drawn by " (picture.drawn_by) ", " (picture.size) };
+                    }
+                    span { (picture.drawn_by) }
+                }
+            }
+        }
+    };
+    panel("pictures", "Recent pictures", &body)
+}
+
 /// The last requests, the newest first.
 pub fn requests(facts: &Facts) -> Markup {
     let body = html! {

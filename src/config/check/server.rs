@@ -81,6 +81,7 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodeP
         ledger: written_ledger,
         idempotency: written_idempotency,
         log: written_log,
+        dashboard: file::Dashboard { pictures },
     } = server;
     let (listen, admin) = listeners(checker, listen.as_deref(), admin.as_deref(), at);
     Server {
@@ -102,6 +103,7 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodeP
         ledger: ledger(checker, written_ledger, at.key("ledger")),
         idempotency: idempotency(checker, written_idempotency, state_dir.is_some(), at.key("idempotency")),
         log: log(written_log),
+        dashboard_pictures: *pictures,
     }
 }
 

@@ -48,6 +48,16 @@ pub(in crate::config) struct Server {
     pub(in crate::config) idempotency: Idempotency,
     /// How Easel writes its logs.
     pub(in crate::config) log: Log,
+    /// What the page for operators shows.
+    pub(in crate::config) dashboard: Dashboard,
+}
+
+/// What the page for operators shows.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Dashboard {
+    /// Whether it shows the last 12 pictures in small, to whoever may see the page. Default false.
+    pub(in crate::config) pictures: bool,
 }
 
 /// How Easel writes its logs.

@@ -47,6 +47,8 @@ pub struct Server {
     pub idempotency: Idempotency,
     /// How the logs are written.
     pub log: LogRules,
+    /// Whether the page for operators shows pictures.
+    pub dashboard_pictures: bool,
 }
 
 /// How the logs are written.

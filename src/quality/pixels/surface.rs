@@ -189,6 +189,12 @@ impl Thumbnail {
         seen.map(|(color, _)| color.map(|level| u8::try_from((level + 8) / 16).unwrap_or(255)))
     }
 
+    /// A square picture of `side` by `side` pixels, three bytes each. No larger than [`Thumbnail::SIDE`].
+    pub fn rgb(&self, side: usize) -> Vec<u8> {
+        let cells = self.smaller(side.clamp(1, Thumbnail::SIDE));
+        cells.into_iter().flatten().map(|level| u8::try_from((level + 8) / 16).unwrap_or(255)).collect()
+    }
+
     /// The mean colours of a square of `side` by `side` cells, in 16ths of a level.
     pub(super) fn smaller(&self, side: usize) -> Vec<[u16; 3]> {
         const SIDE: usize = Thumbnail::SIDE;
