@@ -22,7 +22,12 @@ pub mod capabilities {
 }
 
 pub mod config {
-    pub use crate::config::{Warning, preset, presets, schema};
+    pub use crate::config::{Warning, loader_schema, preset, presets};
+
+    /// The schema that editors get.
+    pub fn schema() -> serde_json::Value {
+        crate::config::schema(&crate::gateway::config_loader::kinds())
+    }
 
     pub mod plan {
         pub use crate::config::plan::{

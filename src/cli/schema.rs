@@ -6,6 +6,7 @@ use crate::config;
 use clap::Parser;
 
 use crate::cli;
+use crate::gateway::config_loader::kinds;
 
 /// Arguments of `easel schema`.
 #[derive(Parser)]
@@ -19,6 +20,6 @@ pub struct Args {
 pub fn run(args: Args) -> ExitCode {
     match args.preset.as_deref().and_then(config::preset) {
         Some(yaml) => cli::print(yaml.trim_end()),
-        None => cli::print(format!("{:#}", config::schema())),
+        None => cli::print(format!("{:#}", config::schema(&kinds()))),
     }
 }

@@ -45,8 +45,8 @@ pub(super) use route::{
     Refusals, Route, RouteCache, RouteCacheOn, SizeTolerance,
 };
 pub(super) use scalar::{
-    Bytes, Color, Decimal, Delivery, Dollars, FileFormat, HeaderText, HedgeAfter, Hidden, Percent, Pixels, Quality,
-    QualityCheck, Ratio, RowSize, Time, When, ZoneName,
+    Bytes, Color, Decimal, Delivery, Dollars, FileFormat, HeaderText, HedgeAfter, Hidden, NAME, Percent, Pixels,
+    Quality, QualityCheck, ROW_SIZE, Ratio, RowSize, Time, When, ZoneName,
 };
 pub(super) use server::{
     Cache, Cors, Dashboard, DiskCache, Idempotency, Ledger, Limits, Log, LogFormat, LogLevel, OnLedgerError, Server,
@@ -69,6 +69,7 @@ pub(super) struct File {
     /// `default`; `anyone` serves whoever reaches `server.listen`.
     pub(super) clients: Clients,
     /// Who can draw: one entry for each account at a vendor, under a name of your choice.
+    #[schemars(extend("propertyNames" = {"pattern": scalar::NAME}))]
     pub(super) providers: BTreeMap<String, Provider>,
     /// Which request goes to whom. The first route that matches is taken.
     pub(super) routes: Vec<Route>,

@@ -8,11 +8,13 @@
 
 mod check;
 mod diff;
+mod editor_schema;
 mod env_name;
 mod expand;
 mod file;
 mod fill_presets_and_model_defaults;
 mod foreign_references;
+mod free_value;
 mod node_path;
 pub mod plan;
 mod presets;
@@ -20,12 +22,14 @@ mod provider_kind;
 mod redact;
 mod report;
 mod schema_check;
+mod schema_union;
 mod span;
 mod suggest;
 mod tree;
 mod units;
 mod warnings;
 mod yaml_hints;
+mod yaml_versions;
 
 pub use crate::config::diff::Outline;
 #[cfg(feature = "cli")]
@@ -117,8 +121,13 @@ pub fn load(source: &ConfigText<'_>, kinds: &[ProviderKind], lookup: &dyn EnvAnd
     }
 }
 
-/// The JSON Schema (draft 2020-12) of the config file, for editors and for `easel schema`.
-pub fn schema() -> serde_json::Value {
+/// The JSON Schema of the config file, for editors and for `easel schema`; `kinds` are the providers this build knows.
+pub fn schema(kinds: &[ProviderKind]) -> serde_json::Value {
+    editor_schema::editor_schema(&schema_check::SCHEMA, kinds)
+}
+
+/// The schema by which a file is read: without what only an editor knows.
+pub fn loader_schema() -> serde_json::Value {
     schema_check::SCHEMA.clone()
 }
 

@@ -1,8 +1,7 @@
 //! The tree against the schema: unknown keys, wrong types and wrong words, all of them at once.
 //!
 //! The schema is generated from `file`'s types, so it cannot drift from what serde reads. What does not fit is noted,
-//! marked bad and left out; the rest becomes the as-written types. A text that looks like a number stays text wherever
-//! the schema says text, so a price never passes through floating point.
+//! marked bad and left out; the rest becomes the as-written types.
 
 use std::sync::LazyLock;
 
@@ -11,10 +10,13 @@ use serde_json::Value as Schema;
 use serde_yaml::{Mapping, Value};
 
 use crate::config::file::File;
+use crate::config::free_value::free;
 use crate::config::report::{Finding, Findings};
+use crate::config::schema_union::{SchemaUnion, property_names};
 use crate::config::span::{Span, quoted};
-use crate::config::suggest::{instead, listed, nearest};
+use crate::config::suggest::{instead, nearest};
 use crate::config::tree::{MapEntry, Node, NodeKind, Scalar};
+use crate::config::yaml_versions::{Wanted, read_otherwise};
 
 /// The JSON Schema of a config file. Everything is inlined: there is no `$ref` to follow.
 pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
@@ -40,10 +42,7 @@ pub(super) fn read(tree: &mut Node, text: &str, findings: &mut Findings) -> Opti
 }
 
 /// Keys of the file that begin so are the user's own: a place for anchors, as in other tools' YAML.
-const OWN: &str = "x-";
-
-/// So many words are not listed in the middle of a sentence.
-const LONG_CHOICE: usize = 12;
+pub(super) const OWN: &str = "x-";
 
 struct SchemaCheck<'a> {
     /// The file's text, redacted.
@@ -59,6 +58,7 @@ impl<'a> SchemaCheck<'a> {
         }
         let wanted = SchemaUnion::of(schema);
         if wanted.anything {
+            self.ambiguous_below(node);
             return free(node);
         }
         let value = match &mut node.kind {
@@ -66,7 +66,7 @@ impl<'a> SchemaCheck<'a> {
                 Some(Value::Mapping(Mapping::new()))
             }
             NodeKind::Scalar(scalar) => match wanted.scalar(scalar) {
-                Some(value) => Some(value),
+                Some(value) => self.unless_ambiguous(scalar, wanted.yaml(scalar), at).then_some(value),
                 None => self.wrong_scalar(scalar, &wanted, at),
             },
             NodeKind::List(items) => match wanted.list {
@@ -104,12 +104,48 @@ impl<'a> SchemaCheck<'a> {
                 self.unknown_key(entry, schema);
                 continue;
             };
+            if property.is_none() {
+                self.ambiguous_key(entry);
+            }
             let at = entry.span().clone();
             if let Some(value) = self.value(&mut entry.value, schema, &at) {
                 mapping.insert(Value::String(entry.key.clone()), value);
             }
         }
         mapping
+    }
+
+    /// Whether every tool that reads YAML takes the scalar for what Easel does, or writes it out as it was. Else that is
+    /// noted. Every key's name and every vendor's word is held to it, since nothing tells what it was meant to be.
+    fn unless_ambiguous(&mut self, scalar: &Scalar, wanted: Wanted, at: &Span) -> bool {
+        let plain = scalar.plain && !scalar.expanded;
+        let Some(other) = plain.then(|| read_otherwise(&scalar.value, wanted)).flatten() else { return true };
+        let written = quoted(self.text.get(at.clone()).unwrap_or_default());
+        let help = match wanted {
+            Wanted::Number => "leave out the 0 before it",
+            Wanted::Text | Wanted::Anything | Wanted::OwnWord => "put it in quotes",
+        };
+        self.findings.add(Finding::new(at.clone(), format!("other tools take {written} for {other}"), Some(help)));
+        false
+    }
+
+    fn ambiguous_key(&mut self, entry: &MapEntry) {
+        let quotes = self.text.get(entry.key_span.clone()).is_some_and(|written| written.starts_with(['"', '\'']));
+        let key = Scalar { value: entry.key.clone(), plain: !quotes, expanded: false };
+        self.unless_ambiguous(&key, Wanted::Text, &entry.key_span);
+    }
+
+    /// The same of all that stands in a vendor's own words.
+    fn ambiguous_below(&mut self, node: &mut Node) {
+        let span = node.span.clone();
+        match &mut node.kind {
+            NodeKind::Scalar(scalar) => node.bad |= !self.unless_ambiguous(scalar, Wanted::Anything, &span),
+            NodeKind::List(items) => items.iter_mut().for_each(|item| self.ambiguous_below(item)),
+            NodeKind::Map(entries) => entries.iter_mut().for_each(|entry| {
+                self.ambiguous_key(entry);
+                self.ambiguous_below(&mut entry.value);
+            }),
+        }
     }
 
     fn unknown_key(&mut self, entry: &mut MapEntry, schema: &Schema) {
@@ -155,12 +191,6 @@ impl<'a> SchemaCheck<'a> {
     }
 }
 
-/// The keys an object schema knows.
-fn property_names(schema: &Schema) -> Vec<&str> {
-    let properties = schema.get("properties").and_then(Schema::as_object);
-    properties.map(|properties| properties.keys().map(String::as_str).collect()).unwrap_or_default()
-}
-
 /// The schema's own copy of a key, which lives as long as the program.
 fn known_name(key: &str) -> Option<&'static str> {
     fn find(schema: &'static Schema, key: &str) -> Option<&'static str> {
@@ -177,134 +207,6 @@ fn known_name(key: &str) -> Option<&'static str> {
     find(&SCHEMA, key)
 }
 
-/// What a schema asks for, its alternatives taken together.
-#[derive(Default)]
-struct SchemaUnion<'s> {
-    anything: bool,
-    map: Option<&'s Schema>,
-    list: Option<&'s Schema>,
-    text: bool,
-    choice: Vec<&'s str>,
-    whole: bool,
-    truth: bool,
-    examples: Vec<&'s Schema>,
-    format: Option<&'s str>,
-}
-
-impl<'s> SchemaUnion<'s> {
-    fn of(schema: &'s Schema) -> SchemaUnion<'s> {
-        let mut wanted = SchemaUnion::default();
-        wanted.add(schema);
-        wanted
-    }
-
-    fn add(&mut self, schema: &'s Schema) {
-        let alternatives = ["anyOf", "oneOf"].into_iter().filter_map(|key| schema.get(key)?.as_array());
-        let mut leaf = true;
-        for alternative in alternatives.flatten() {
-            leaf = false;
-            self.add(alternative);
-        }
-        if !leaf {
-            return;
-        }
-        if let Some(examples) = schema.get("examples").and_then(Schema::as_array) {
-            self.examples.extend(examples);
-        }
-        self.format = self.format.or(schema.get("format").and_then(Schema::as_str));
-        let choice = schema.get("enum").and_then(Schema::as_array).into_iter().flatten().chain(schema.get("const"));
-        let choice: Vec<&str> = choice.filter_map(Schema::as_str).collect();
-        let types = match schema.get("type") {
-            None => {
-                self.anything |= choice.is_empty();
-                vec![]
-            }
-            Some(Schema::Array(types)) => types.iter().filter_map(Schema::as_str).collect(),
-            Some(one) => one.as_str().into_iter().collect(),
-        };
-        for name in types {
-            match name {
-                "object" => self.map = Some(schema),
-                "array" => self.list = schema.get("items"),
-                "string" => self.text |= choice.is_empty(),
-                "integer" => self.whole = true,
-                "boolean" => self.truth = true,
-                // "number" stands beside "string" for amounts, which are read as text; "null" is absence.
-                _ => {}
-            }
-        }
-        self.choice.extend(choice);
-    }
-
-    /// Whether a list of nothing but this text is one of those wanted. A bare number names nothing.
-    fn takes_a_list_of(&self, scalar: &Scalar) -> bool {
-        let word = scalar.value.contains(char::is_alphabetic);
-        word && self.list.is_some_and(|items| SchemaUnion::of(items).scalar(scalar).is_some())
-    }
-
-    fn scalar(&self, scalar: &Scalar) -> Option<Value> {
-        let text = scalar.value.as_str();
-        if scalar.is_null() {
-            return None;
-        }
-        if self.choice.contains(&text) || self.text {
-            return Some(Value::String(text.to_owned()));
-        }
-        if self.whole && text.bytes().all(|b| b.is_ascii_digit()) {
-            return text.parse::<u64>().ok().map(Value::from);
-        }
-        match text {
-            "true" | "True" | "TRUE" if self.truth => Some(Value::Bool(true)),
-            "false" | "False" | "FALSE" if self.truth => Some(Value::Bool(false)),
-            _ => None,
-        }
-    }
-
-    /// What is wanted, in words.
-    fn words(&self) -> String {
-        let text = match self.format {
-            Some("duration") => "a time",
-            Some("bytes") => "an amount of memory",
-            Some("usd") => "an amount of dollars",
-            Some("size") => "a size",
-            Some("percent") => "a percentage",
-            Some("ratio") => "a shape",
-            Some("condition") => "a condition",
-            Some("decimal") => "a number",
-            Some("color") => "a colour",
-            _ => "a text",
-        };
-        let choice = match self.choice.len() {
-            many @ LONG_CHOICE.. => format!("one of {many} words"),
-            _ => self.choice.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
-        };
-        let words = [
-            (self.text, text),
-            (!self.choice.is_empty(), choice.as_str()),
-            (self.whole, "a whole number"),
-            (self.truth, "true or false"),
-            (self.list.is_some(), "a list"),
-            (self.map.is_some(), "a mapping"),
-        ];
-        words.into_iter().filter(|(is, _)| *is).map(|(_, word)| word).collect::<Vec<_>>().join(" or ")
-    }
-
-    /// What to write, for example, or else how such a thing is written.
-    fn example(&self) -> Option<String> {
-        self.written_like().or_else(|| match (self.map.map(property_names), self.list) {
-            (Some(keys), _) if !keys.is_empty() => Some(format!("the keys here are: {}", listed(keys.into_iter()))),
-            (Some(_), _) => Some("write it as `name: value`".to_owned()),
-            (None, Some(_)) => Some("begin each entry with `- `".to_owned()),
-            (None, None) => None,
-        })
-    }
-
-    fn written_like(&self) -> Option<String> {
-        let examples: Vec<String> = self.examples.iter().map(|example| written(example)).collect();
-        (!examples.is_empty()).then(|| format!("write it like {}", examples.join(", ")))
-    }
-}
-
 /// Whether a text is a whole number with something between its thousands that is not a comma or a point, which may mean
 /// another number.
 fn is_grouped(text: &str) -> bool {
@@ -313,59 +215,4 @@ fn is_grouped(text: &str) -> bool {
     groups.clone().count() > 1
         && groups.next().is_some_and(digits)
         && groups.all(|group| group.len() == 3 && digits(group))
-}
-
-/// An example as YAML has it: `{usd: 50, per: month}`.
-fn written(example: &Schema) -> String {
-    match example {
-        Schema::String(text) => text.clone(),
-        Schema::Object(entries) => {
-            let entries: Vec<String> =
-                entries.iter().map(|(key, value)| format!("{key}: {}", written(value))).collect();
-            format!("{{{}}}", entries.join(", "))
-        }
-        other => other.to_string(),
-    }
-}
-
-/// A value of the vendor's own words, whatever it is.
-fn free(node: &Node) -> Option<Value> {
-    if node.bad {
-        return None;
-    }
-    Some(match &node.kind {
-        NodeKind::Scalar(scalar) => plain_value(scalar),
-        NodeKind::List(items) => Value::Sequence(items.iter().filter_map(free).collect()),
-        NodeKind::Map(entries) => {
-            let entries = entries.iter().filter_map(|entry| {
-                let value = free(&entry.value)?;
-                Some((Value::String(entry.key.clone()), value))
-            });
-            Value::Mapping(entries.collect())
-        }
-    })
-}
-
-/// YAML 1.2's core schema: an unquoted word may mean nothing, a truth value or a number.
-fn plain_value(scalar: &Scalar) -> Value {
-    let text = scalar.value.as_str();
-    if !scalar.plain {
-        return Value::String(text.to_owned());
-    }
-    if scalar.is_null() {
-        return Value::Null;
-    }
-    match text {
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
-    }
-    let numeric = text.bytes().any(|b| b.is_ascii_digit())
-        && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
-    let number = numeric.then(|| {
-        let whole = text.parse::<u64>().map(Value::from).or_else(|_| text.parse::<i64>().map(Value::from));
-        let fraction = || text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from);
-        whole.ok().or_else(fraction)
-    });
-    number.flatten().unwrap_or_else(|| Value::String(text.to_owned()))
 }

@@ -10,7 +10,7 @@ use super::plan::{
     AskAt, Cache, CacheWords, CapabilityOverrides, CostUnit, Credentials, EditAs, EditOverride, ModelPattern,
     OnDeadline, Plan, RouteCache, SizeFormat, Via,
 };
-use super::{ConfigText, Problems, load, preset, presets, schema};
+use super::{ConfigText, Problems, load, loader_schema, preset, presets};
 use crate::capabilities::Sizes;
 use crate::config::expand::EnvAndFiles;
 use crate::config::provider_kind::ProviderKind;

@@ -28,6 +28,7 @@ mod desync; // requests whose end is not certain, and resets in their middle
 mod docs; // README and docs/: what they show works
 mod drain_delay; // `easel serve` is told to stop, and serves on for a while
 mod durable;
+mod editor; // the schema against the loader, our files in other tools
 mod edits; // edits and variations, forms and JSON
 mod enrich; // prompts rewritten before they are drawn
 mod entra; // tokens for Azure

@@ -41,9 +41,9 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-#[test]
-fn every_yaml_in_conf_deploy_and_examples_loads_without_a_warning() {
-    let mut papers: Vec<(String, String)> = Vec::new();
+/// The configs in conf/, deploy/ and examples/ with their names, the settings of the sandbox among them.
+fn papers() -> Vec<(String, String)> {
+    let mut papers = Vec::new();
     for path in ["conf", "deploy", "examples"].into_iter().flat_map(|folder| files(&root().join(folder), "yaml")) {
         // Rules for Prometheus are its own tool's to check, in `tools`, and what other programs read of deploy/ is theirs, in
         // `deploy`.
@@ -52,10 +52,25 @@ fn every_yaml_in_conf_deploy_and_examples_loads_without_a_warning() {
             papers.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
         }
     }
+    papers
+}
+
+/// Those that are configs of Easel.
+pub fn configs_of_ours() -> Vec<(String, String)> {
+    papers().into_iter().filter(|(name, _)| !is_of_the_sandbox(name)).collect()
+}
+
+fn is_of_the_sandbox(name: &str) -> bool {
+    name.ends_with("conf/demo-sandbox.yaml")
+}
+
+#[test]
+fn every_yaml_in_conf_deploy_and_examples_loads_without_a_warning() {
+    let papers = papers();
     assert!(papers.len() >= 4, "{papers:?}");
     let mut problems = Vec::new();
     for (name, text) in papers {
-        if name.ends_with("conf/demo-sandbox.yaml") {
+        if is_of_the_sandbox(&name) {
             if let Err(error) = serde_yaml::from_str::<Settings>(&text) {
                 problems.push(format!("{name}: {error}"));
             }

@@ -3,13 +3,14 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::file::scalar::{Hidden, Time, When};
+use crate::config::file::scalar::{Hidden, NAME, Time, When};
 
 /// What Easel watches, and whom it tells.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Alert {
     /// The alert's name in logs, metrics and messages. Required.
+    #[schemars(extend("pattern" = NAME))]
     pub(in crate::config) name: Option<String>,
     /// What must hold: a measure, a comparison and a number. Measures are cost_per_accepted_usd, acceptance_rate,
     /// spend_usd_per_hour, budget_share and error_rate. Required.

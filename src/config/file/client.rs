@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::file::money::Budgets;
-use crate::config::file::scalar::{Dollars, Hidden, Percent};
+use crate::config::file::scalar::{Dollars, Hidden, NAME, Percent};
 
 /// Who may ask.
 #[derive(Deserialize, JsonSchema)]
@@ -35,6 +35,7 @@ pub(in crate::config) enum Anyone {
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Client {
     /// The client's name in logs, metrics and the ledger. Required.
+    #[schemars(extend("pattern" = NAME))]
     pub(in crate::config) name: Option<String>,
     /// SHA-256 of the key in hex: `printf %s "$KEY" | sha256sum`. A list while a key is being replaced. Required.
     pub(in crate::config) key_sha256: Option<Keys>,

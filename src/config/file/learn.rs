@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::file::near::NearEmbedding;
-use crate::config::file::scalar::{Dollars, Time};
+use crate::config::file::scalar::{Dollars, OFFER, Time};
 
 /// Who is asked, off the request's path, about prompts that differ in one pair of words from one whose pictures are kept. A pair
 /// that is approved is reused from then on, for the client whose prompts they were.
@@ -28,6 +28,7 @@ pub(in crate::config) struct Learn {
 #[serde(untagged)]
 pub(in crate::config) enum EquivalenceJudge {
     /// A model that writes, `provider/model`: it is asked.
+    #[schemars(extend("pattern" = OFFER))]
     Model(String),
     /// A model that embeds: they do where both prompts are so alike as `easel calibrate` certified.
     Embedding(NearEmbedding),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::file::scalar::{Decimal, Percent, Time};
+use crate::config::file::scalar::{Decimal, OFFER, Percent, Time};
 
 /// Which other words may mean the same picture.
 #[derive(Deserialize, JsonSchema)]
@@ -30,6 +30,7 @@ pub(in crate::config) enum NearWord {
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct NearEmbedding {
     /// provider/model, the provider being of kind openai_text. Required.
+    #[schemars(extend("pattern" = OFFER))]
     pub(in crate::config) embedding: Option<String>,
     /// How many of the prompts that mean different pictures may be taken for the same, with 95% confidence, where no guard
     /// stops them. Default 1%.

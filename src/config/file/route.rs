@@ -10,7 +10,7 @@ use crate::config::file::learn::Learn;
 use crate::config::file::money::Budgets;
 use crate::config::file::near::Near;
 use crate::config::file::quality::RouteQuality;
-use crate::config::file::scalar::{Delivery, Dollars, FileFormat, Percent, Pixels, Quality, Time};
+use crate::config::file::scalar::{Delivery, Dollars, FileFormat, NAME, OFFER, Percent, Pixels, Quality, Time};
 use crate::config::file::strategy::{AskWhen, Strategy};
 
 /// Which requests go to whom, and under what conditions.
@@ -18,6 +18,7 @@ use crate::config::file::strategy::{AskWhen, Strategy};
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Route {
     /// The route's name in logs, metrics and headers. Required.
+    #[schemars(extend("pattern" = NAME))]
     pub(in crate::config) name: Option<String>,
     /// Which requests the route takes. Default: all.
     #[serde(rename = "match")]
@@ -67,6 +68,7 @@ pub(in crate::config) struct Match {
 #[serde(untagged)]
 pub(in crate::config) enum Offer {
     /// provider/model.
+    #[schemars(extend("pattern" = OFFER))]
     Name(String),
     /// provider/model with conditions.
     Limited(LimitedOffer),
@@ -77,6 +79,7 @@ pub(in crate::config) enum Offer {
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct LimitedOffer {
     /// provider/model. Required.
+    #[schemars(extend("pattern" = OFFER))]
     pub(in crate::config) offer: Option<String>,
     /// The most that a picture of this offer may cost.
     pub(in crate::config) max_usd_per_image: Option<Dollars>,
@@ -169,6 +172,7 @@ pub(in crate::config) struct Prompt {
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Enrich {
     /// provider/model, the provider being of kind anthropic or openai_text. Required.
+    #[schemars(extend("pattern" = OFFER))]
     pub(in crate::config) offer: Option<String>,
     /// What the model is told to do with a prompt. Required.
     pub(in crate::config) system: Option<String>,

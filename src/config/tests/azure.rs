@@ -15,7 +15,7 @@ fn azure_has_a_version_and_the_model_behind_each_deployment() {
         assert_eq!(read(&format!("api_version: {version}, "), "").account.api_version.as_deref(), Some(version));
     }
     let wrong = |version: &str| problems(&one("azure", &format!("{base}api_version: {version}, "), ""));
-    for version in ["2025-4-1", "preview", "v2", "2025-04-01-beta"] {
+    for version in ["2025-04", "preview", "v2", "2025-04-01-beta"] {
         let what = format!(
             "`{version}` is not an api-version | write it like 2025-04-01-preview, or `v1` for addresses without a version"
         );

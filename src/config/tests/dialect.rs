@@ -46,7 +46,7 @@ fn a_job_is_asked_about_by_its_id_or_at_its_address() {
     let by_id = good("id: job.id, path: '/jobs/{id}', done: [ok]");
     assert_eq!(by_id.at, AskAt::Path { id: "job.id".to_owned(), path: "jobs/{id}".to_owned() });
     assert_eq!((by_id.status.as_str(), by_id.every), ("status", Duration::from_secs(1)));
-    let by_url = good("url: urls.get, hosts: ['*.A.example'], status: state, done: [ok], failed: [no], every: 250ms");
+    let by_url = good("url: urls.get, hosts: ['*.A.example'], status: state, done: [ok], failed: ['no'], every: 250ms");
     assert_eq!(by_url.at, AskAt::Url { url: "urls.get".to_owned(), hosts: vec!["*.a.example".parse().unwrap()] });
     assert_eq!((by_url.status.as_str(), by_url.every), ("state", Duration::from_millis(250)));
     for (text, what) in [
@@ -119,7 +119,7 @@ fn an_unknown_preset_is_told_with_the_one_that_was_meant_and_a_hosted_one_wants_
         told,
         ["6:13 `preset` means nothing to this kind of provider | delete it, or use kind openai_compatible"]
     );
-    let schema = schema();
+    let schema = loader_schema();
     let words = &schema["properties"]["providers"]["additionalProperties"]["properties"]["preset"]["enum"];
     let words: Vec<&str> = words.as_array().unwrap().iter().filter_map(|word| word.as_str()).collect();
     assert_eq!(words, presets().collect::<Vec<_>>());

@@ -133,7 +133,7 @@ impl Keys {
 
 fn config_page() -> String {
     let mut keys = Keys::default();
-    keys.section("", &easel::internals::config::schema());
+    keys.section("", &easel::internals::config::loader_schema());
     format!("{HEAD}{}", keys.text)
 }
 

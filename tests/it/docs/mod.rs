@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 pub mod blocks;
 pub mod commands; // command lines and programs, run in a scratch folder
-mod configs; // YAML, through the config's own check
+pub mod configs; // YAML, through the config's own check
 mod front; // README's size, and what it shows of the demo
 mod generated; // pages that scripts/docs makes
 pub mod layout; // the page of rooms, against src/
