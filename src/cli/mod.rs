@@ -18,6 +18,7 @@ mod contact_sheet;
 mod demo;
 mod explain;
 mod health;
+mod init;
 mod json_lines;
 mod judge;
 mod ledger;
@@ -38,6 +39,8 @@ struct Cli {
 enum Command {
     /// Serve the API as the config says, and follow its changes.
     Serve(serve::Args),
+    /// Write a small config for the vendors whose keys are in the environment. Asks for nothing.
+    Init(init::Args),
     /// Say everything that is wrong with a config, or that nothing is.
     Check(check::Args),
     /// Say whether an Easel that serves is well: exit code 0, or 1.
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args, &diagnostics),
         Command::Check(args) => check::run(args),
         Command::Health(args) => health::run(args),
+        Command::Init(args) => init::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Calibrate(args) => calibrate::run(args),

@@ -46,6 +46,7 @@ mod h2;
 mod hedging; // a slow vendor, and another that is asked besides
 mod hiccups; // trouble on the way to what is paid, and with connections
 mod idempotency; // requests sent twice and paid for once
+mod init; // a config for the keys that are there
 mod invoice; // ten thousand requests, and what invoice and ledger have between them
 mod invoice_gate; // the same where pictures are rejected at random
 mod judge; // the judge in examples/judge, which reads the words on pictures
