@@ -166,6 +166,7 @@ fn for_operators(
     connections: &Arc<Connections>,
 ) -> ListenerContext<HttpServer<Admin>> {
     let app = Admin::new(gateway.clone(), readiness, addr.ip().is_loopback());
+    app.read_ahead();
     ListenerContext {
         app: Arc::new(HttpServer::new_app(app)),
         gateway: gateway.clone(),

@@ -53,6 +53,12 @@ pub struct Dashboard {
 }
 
 impl Dashboard {
+    /// Has the ledger read before somebody asks for the page. Nobody waits for that.
+    pub fn read_ahead(&self, gateway: &Arc<Gateway>) {
+        let (sums, gateway) = (self.sums.clone(), gateway.clone());
+        drop(tokio::task::spawn_blocking(move || sums.read_ahead(&gateway)));
+    }
+
     /// Whether `path` is of the page or of what it loads.
     pub fn has(path: &str) -> bool {
         matches!(path, "/" | "/dashboard.css" | "/dashboard.js" | "/dashboard.svg")

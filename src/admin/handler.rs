@@ -76,6 +76,11 @@ impl Admin {
     pub fn new(gateway: Arc<Gateway>, readiness: Readiness, local: bool) -> Admin {
         Admin { gateway, readiness, local, dashboard: Dashboard::default() }
     }
+
+    /// Does now what whoever looks at the page first would wait for. Has to be called on a tokio runtime.
+    pub fn read_ahead(&self) {
+        self.dashboard.read_ahead(&self.gateway);
+    }
 }
 
 #[async_trait]
