@@ -14,7 +14,7 @@ pub(super) const SECRET_KEYS: [&str; 8] =
     ["admin_token", "api_key", "client_secret", "credentials", "hmac_key", "key_sha256", "link_secret", "webhook"];
 
 /// Words within a key that make its value a secret, whether or not the config knows the key.
-const SECRET_WORDS: [&str; 4] = ["key", "secret", "token", "password"];
+pub(super) const SECRET_WORDS: [&str; 5] = ["authorization", "key", "secret", "token", "password"];
 
 /// `text` with every secret value of `tree` painted over.
 pub(super) fn values(text: &str, tree: &Node) -> String {

@@ -187,6 +187,17 @@ fn a_secret_in_the_file_is_told_where_it_stands_and_is_not_printed() {
         "kind: openai\n    base_url: http://127.0.0.1:1/v1/\n    api_key: any",
     );
     assert_eq!(warnings(&home), [""; 0], "a key for this machine opens nothing elsewhere");
+    let header = |value: &str| {
+        two("", "").replace(
+            "kind: stability",
+            &format!("kind: openai_compatible, base_url: 'https://a.example/v1/', dialect: {{headers: {{x-acme-token: {value}, x-acme-version: '2'}}}}"),
+        )
+    };
+    only(&header("hush"), "literal_secret", &["`x_acme_token` stands in the file", "`${STABILITY_X_ACME_TOKEN}`"]);
+    assert_eq!(warnings(&header("\"${KEY}\"")), [""; 0]);
+    let bearer = header("Bearer sk-live-1").replace("x-acme-token", "x-authorization");
+    let printed = plan(&bearer).warnings.unwrap().to_string();
+    assert!(printed.contains("`x_authorization` stands in the file") && !printed.contains("sk-live-1"), "{printed}");
     let hashed = format!("clients: [{{name: a, {KEY}}}]\n");
     assert_eq!(warnings(&two("", &hashed)), [""; 0], "a hash is no secret");
 }

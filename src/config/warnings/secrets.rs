@@ -2,9 +2,9 @@
 
 use crate::config::node_path::NodePath;
 use crate::config::plan::Plan;
-use crate::config::redact::SECRET_KEYS;
+use crate::config::redact::{SECRET_KEYS, SECRET_WORDS};
 use crate::config::report::Finding;
-use crate::config::tree::{Node, NodeKind};
+use crate::config::tree::{MapEntry, Node, NodeKind};
 use crate::config::warnings::addresses::{is_this_machine, is_within};
 use crate::config::warnings::warner::Warner;
 use crate::config::warnings::word::Warning;
@@ -49,10 +49,27 @@ fn look(warner: &mut Warner, node: &Node, provider: Option<&str>) {
                             warner.findings.add(literal(entry.span().clone(), key, provider));
                         }
                     }
+                    NodeKind::Map(headers) if key == "headers" && provider.is_some() => {
+                        headers.iter().for_each(|header| literal_header(warner, header, provider));
+                    }
                     _ => look(warner, &entry.value, provider),
                 }
             }
         }
+    }
+}
+
+/// Warns of a header that is sent to a vendor and by its name holds a secret.
+fn literal_header(warner: &mut Warner, header: &MapEntry, provider: Option<&str>) {
+    let name = header.key.to_lowercase();
+    let secret = SECRET_WORDS.iter().any(|word| name.contains(word));
+    if let NodeKind::Scalar(scalar) = &header.value.kind
+        && secret
+        && !scalar.expanded
+        && !scalar.is_null()
+        && !header.value.bad
+    {
+        warner.findings.add(literal(header.span().clone(), &name.replace('-', "_"), provider));
     }
 }
 
