@@ -1,7 +1,7 @@
 //! What the page shows, looked up once, all in the ledger's own figures. Nothing is changed, and nothing here is HTML.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -141,15 +141,22 @@ impl LastSums {
     /// Reads ahead what the first page would wait for: a month of a ledger with 100,000 calls takes a few tenths of a second.
     /// Blocks.
     pub fn read_ahead(&self, gateway: &Gateway) {
-        if let Err(error) = self.read(gateway, &Zone::default(), gateway.shared.clock.now()) {
+        let zone = Zone::default();
+        let dates = Dates::of(&zone, gateway.shared.clock.now());
+        if let Err(error) = self.lock().earlier(gateway, &zone, &dates) {
             log::debug!("the ledger was not read ahead for the page: {error}");
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LastRead> {
+        // What was read is whole, whatever panicked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The sums of `zone`'s days, of at most two seconds ago. Blocks.
     fn read(&self, gateway: &Gateway, zone: &Zone, now: Moment) -> Result<Arc<Sums>, StoreError> {
         // Whoever comes meanwhile waits for this reading instead of beginning another.
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.lock();
         let whose = zone.to_string();
         if let Some((at, of, sums)) = &last.sums
             && *of == whose
@@ -158,14 +165,7 @@ impl LastSums {
             return Ok(sums.clone());
         }
         let dates = Dates::of(zone, now);
-        let verdicts = gateway.shared.durable_ledger.verdicts();
-        let writable = gateway.shared.durable_ledger.health().writable;
-        let key = EarlierKey { zone: whose.clone(), today: dates.today, verdicts, writable };
-        let earlier = match &last.earlier {
-            Some((known, rows)) if *known == key => rows.clone(),
-            _ => Arc::new(report(gateway, zone, (Some(dates.first), Some(dates.today)), &BY_DAY)?),
-        };
-        last.earlier = Some((key, earlier.clone()));
+        let earlier = last.earlier(gateway, zone, &dates)?;
         let today = report(gateway, zone, (Some(dates.today), None), &BY_HOUR)?;
         let sums = Arc::new(add_up(zone, &dates, &earlier, &today)?);
         last.sums = Some((Instant::now(), whose, sums.clone()));
@@ -200,6 +200,23 @@ pub fn collect(gateway: &Gateway, last: &LastSums, zone: Zone) -> Result<Facts, 
 fn shown(paused: PausedUntil, instant: Instant, now: Moment) -> PausedFor {
     let left = paused.opens.saturating_duration_since(instant);
     PausedFor { why: paused.pause.as_str(), left, until: now.after(left) }
+}
+
+impl LastRead {
+    /// The days that are over, as they were read last where nothing has changed them.
+    fn earlier(&mut self, gateway: &Gateway, zone: &Zone, dates: &Dates) -> Result<Arc<Vec<ReportRow>>, StoreError> {
+        let verdicts = gateway.shared.durable_ledger.verdicts();
+        let writable = gateway.shared.durable_ledger.health().writable;
+        let key = EarlierKey { zone: zone.to_string(), today: dates.today, verdicts, writable };
+        if let Some((known, rows)) = &self.earlier
+            && *known == key
+        {
+            return Ok(rows.clone());
+        }
+        let rows = Arc::new(report(gateway, zone, (Some(dates.first), Some(dates.today)), &BY_DAY)?);
+        self.earlier = Some((key, rows.clone()));
+        Ok(rows)
+    }
 }
 
 /// How days that are over are asked for.
