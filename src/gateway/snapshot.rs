@@ -158,7 +158,7 @@ mod tests {
 
     const CONFIG: &str = "
 clients:
-  - {name: team, key_sha256: 0000000000000000000000000000000000000000000000000000000000000000, rate: {images_per_minute: 9}}
+  - {name: team, key_sha256: a000000000000000000000000000000000000000000000000000000000000000, rate: {images_per_minute: 9}}
 providers:
   home:
     kind: openai_compatible
