@@ -1,9 +1,10 @@
 //! `easel check FILE`: everything that is wrong with configs or hardly meant, or that nothing is.
 
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use annotate_snippets::Renderer;
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
@@ -33,6 +34,29 @@ pub struct Args {
     /// How it is told: for people, or a line of JSON for each problem and warning.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Colours: where standard error is a terminal and `NO_COLOR` is not set, always, or never.
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    color: Color,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// What draws problems and warnings for people.
+    fn renderer(self) -> Renderer {
+        let wanted = || std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let styled = match self {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => std::io::stderr().is_terminal() && wanted(),
+        };
+        if styled { Renderer::styled() } else { Renderer::plain() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -44,7 +68,7 @@ enum Format {
 /// Checks the files.
 pub fn run(args: Args) -> ExitCode {
     let lookup: &dyn EnvAndFiles = if args.without_secrets { &WithoutSecrets } else { &ProcessEnv };
-    let mut well = true;
+    let (mut well, renderer) = (true, args.color.renderer());
     let mut said = String::new();
     for file in &args.files {
         let checked = match load(file, lookup) {
@@ -61,7 +85,7 @@ pub fn run(args: Args) -> ExitCode {
         };
         well = well && !refused && !(args.deny_warnings && warnings.is_some());
         match args.format {
-            Format::Text => said.push_str(&for_people(file, &checked, warnings.as_ref())),
+            Format::Text => said.push_str(&for_people(file, &checked, warnings.as_ref(), &renderer)),
             Format::Json => said.push_str(&lines(file, &checked, warnings.as_ref())),
         }
     }
@@ -87,19 +111,28 @@ fn load(file: &Path, lookup: &dyn EnvAndFiles) -> Result<Result<Plan, LoadError>
 }
 
 /// What a terminal is told: problems and warnings on standard error, and the answer where the file is fine.
-fn for_people(file: &Path, checked: &Result<Plan, LoadError>, warnings: Option<&Problems>) -> String {
+fn for_people(
+    file: &Path,
+    checked: &Result<Plan, LoadError>,
+    warnings: Option<&Problems>,
+    renderer: &Renderer,
+) -> String {
     let plan = match checked {
         Ok(plan) => plan,
+        Err(LoadError::Problems(problems)) => {
+            cli::problems(problems.render(renderer));
+            return String::new();
+        }
         Err(error) => {
             cli::problems(error);
             return String::new();
         }
     };
     if let Some(warnings) = warnings {
-        cli::problems(format!("{warnings}\n"));
+        cli::problems(format!("{}\n", warnings.render(renderer)));
     }
     if let Some(problem) = &plan.remote_refused {
-        cli::problems(problem);
+        cli::problems(problem.render(renderer));
         return String::new();
     }
     let offers: usize = plan.routes.iter().map(|route| route.offers.len()).sum();

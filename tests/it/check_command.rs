@@ -163,3 +163,18 @@ fn a_serving_easel_logs_the_warnings_of_each_config_once() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn the_report_has_colours_where_they_are_asked_for_and_none_in_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = crate::commands::config(folder.path(), &crate::world::route(&["stability/croe"]));
+    let report = |more: &[&str]| {
+        let mut command = easel();
+        command.env("SANDBOX", "http://127.0.0.1:9").arg("check").args(more).arg(&path);
+        String::from_utf8(command.output().unwrap().stderr).unwrap()
+    };
+    let (piped, always) = (report(&[]), report(&["--color", "always"]));
+    assert!(!piped.contains('\u{1b}') && piped.contains("croe"), "{piped}");
+    assert!(always.contains("\u{1b}[") && always.contains("croe"), "{always}");
+    assert_eq!(report(&["--color", "never"]), piped);
+}
