@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
+use tokio::sync::Semaphore;
 
 use crate::admin::dashboard::facts::LastSums;
 use crate::admin::requests::RequestStory;
@@ -66,11 +67,16 @@ impl Dashboard {
             || path.starts_with(PICTURE)
     }
 
-    /// What is at `path`, which [`Dashboard::has`].
+    /// What is at `path`, which [`Dashboard::has`]. A page that is drawn has one of `turns` until the ledger is read for it.
     ///
     /// # Errors
     /// When the query means nothing, or the ledger cannot be read.
-    pub async fn serve(&self, gateway: &Arc<Gateway>, path: &str, query: &str) -> Result<Served, Error> {
+    pub async fn serve(
+        &self,
+        gateway: &Arc<Gateway>,
+        (path, query): (&str, &str),
+        turns: &'static Semaphore,
+    ) -> Result<Served, Error> {
         match path {
             "/dashboard.css" => Ok(Served::Asset("text/css; charset=utf-8", include_str!("dashboard/style.css"))),
             "/dashboard.svg" => Ok(Served::Asset("image/svg+xml", include_str!("dashboard/icon.svg"))),
@@ -81,9 +87,14 @@ impl Dashboard {
             path => {
                 let id = path.strip_prefix(REQUEST).map(str::to_owned);
                 let (gateway, sums, zone) = (gateway.clone(), self.sums.clone(), zone(query)?);
-                let drawn = tokio::task::spawn_blocking(move || match id {
-                    Some(id) => story(&gateway, &id),
-                    None => overview(&gateway, &sums, zone),
+                let turn = turns.acquire().await;
+                let drawn = tokio::task::spawn_blocking(move || {
+                    // It goes on if whoever asked is gone, and so does its turn.
+                    let _turn = turn;
+                    match id {
+                        Some(id) => story(&gateway, &id),
+                        None => overview(&gateway, &sums, zone),
+                    }
                 });
                 drawn.await.unwrap_or_else(|error| {
                     log::error!("the page was not drawn: {error}");

@@ -248,8 +248,7 @@ impl Admin {
 
     /// The page for people, or what it loads.
     async fn page(&self, session: &ServerSession, path: &str, query: &str) -> Response<Vec<u8>> {
-        let _turn = REPORTS.acquire().await;
-        match self.dashboard.serve(&self.gateway, path, query).await {
+        match self.dashboard.serve(&self.gateway, (path, query), &REPORTS).await {
             Ok(Served::Asset(media_type, text)) => answer(StatusCode::OK, media_type, text),
             Ok(Served::Picture(bytes)) => {
                 let mut picture = answer(StatusCode::OK, "image/png", "");

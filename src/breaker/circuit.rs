@@ -142,9 +142,7 @@ impl Circuit {
         let after = now.saturating_duration_since(first.since);
         Some(BreakerEvent::Back { pause: first.pause, after })
     }
-}
 
-impl Circuit {
     /// What a change of this breaker from `before` is, if it is paused now and was not.
     pub fn newly_paused(&self, before: Verdict, now: Instant) -> Option<BreakerEvent> {
         match (before, self.verdict(now)) {

@@ -24,19 +24,20 @@ struct Recent {
 }
 
 impl RecentRequests {
-    /// Remembers the line of a request, for which the oldest goes.
-    pub fn add(&self, id: &str, line: &str) {
+    /// Remembers the line of a request, for which the oldest goes. Whether it is short enough for that.
+    pub fn add(&self, id: &str, line: &str) -> bool {
         if line.len() > LONGEST {
-            return;
+            return false;
         }
         let (id, line) = (id.into(), Arc::<str>::from(line));
         let mut recent = self.lock();
         recent.bytes += line.len();
         recent.lines.push_back((id, line));
         while recent.lines.len() > KEPT || recent.bytes > MOST_BYTES {
-            let Some((_, oldest)) = recent.lines.pop_front() else { return };
+            let Some((_, oldest)) = recent.lines.pop_front() else { break };
             recent.bytes -= oldest.len();
         }
+        true
     }
 
     /// The line of the request with this id.
@@ -68,9 +69,8 @@ mod tests {
         assert_eq!((recent.newest(2).iter().map(|line| &**line)).collect::<Vec<_>>(), ["line 1004", "line 1003"]);
         assert_eq!((recent.find("r4"), recent.find("r5").as_deref()), (None, Some("line 5")));
         let long = "x".repeat(LONGEST);
-        (0..100).for_each(|nth| recent.add(&format!("l{nth}"), &long));
+        assert!((0..100).all(|nth| recent.add(&format!("l{nth}"), &long)));
         assert_eq!((recent.newest(KEPT).len(), recent.lock().bytes), (MOST_BYTES / LONGEST, MOST_BYTES));
-        recent.add("longer", &(long + "x"));
-        assert_eq!(recent.find("longer"), None);
+        assert!(!recent.add("longer", &(long + "x")) && recent.find("longer").is_none());
     }
 }

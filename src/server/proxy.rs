@@ -24,7 +24,6 @@ use crate::config::plan::LogFormat;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Snapshot;
 use crate::metrics::seconds;
-
 pub use crate::server::app::Easel;
 pub use crate::server::context::Ctx;
 use crate::server::endpoint;
@@ -194,10 +193,13 @@ impl Easel {
         }
         let as_text = self.gateway.snapshot().plan.server.log.format == Some(LogFormat::Text);
         LINE.with_borrow_mut(|text| {
-            line.write_json(text);
+            if known.is_some() || !as_text {
+                line.write_json(text);
+            }
             if let Some(image) = known {
-                self.gateway.shared.recent_requests.add(line.request_id, text);
-                if image.attempts > 0 {
+                // What is too long for the memory is too long for the ledger.
+                let kept = self.gateway.shared.recent_requests.add(line.request_id, text);
+                if kept && image.attempts > 0 {
                     self.gateway.shared.durable_ledger.told(line.request_id, text);
                 }
             }
