@@ -50,7 +50,7 @@ pub(super) use scalar::{
 };
 pub(super) use server::{
     Cache, Cors, Dashboard, DiskCache, Idempotency, Ledger, Limits, Log, LogFormat, LogLevel, OnLedgerError, Server,
-    Tls, Words,
+    Tls, Tracing, Words,
 };
 pub(super) use strategy::{AskWhen, CheapestAccepted, Strategy, StrategyWord};
 

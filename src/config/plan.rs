@@ -33,7 +33,7 @@ pub use crate::config::plan::route::{
 };
 pub use crate::config::plan::server::{
     Cache, CacheWords, DiskCache, Idempotency, LedgerRules, Limits, LogFormat, LogLevel, LogRules, OnLedgerError,
-    Server, Tls,
+    Server, Tls, Tracing,
 };
 pub use alert::{Alert, Comparison, Condition, Dimension, LONGEST_WINDOW, Measure, Unit};
 pub use client::{Client, Priority, Rate};

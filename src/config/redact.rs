@@ -106,8 +106,10 @@ fn swallowed(text: &str, span: &Span, is_secret: impl Fn(&str) -> bool, spans: &
 /// `tls: {cert, key}` holds file names, and a mapping under a word like `tokenmix` is a provider or a model.
 fn is_secret_entry(entry: &MapEntry, siblings: &[MapEntry]) -> bool {
     let file_name = entry.key == "key" && siblings.iter().any(|sibling| sibling.key == "cert");
+    // Whatever a collector wants to be told may be the key to it.
+    let to_a_collector = entry.key == "headers" && siblings.iter().any(|sibling| sibling.key == "otlp");
     match entry.value.kind {
-        NodeKind::Map(_) => nearest(&entry.key, SECRET_KEYS).is_some(),
+        NodeKind::Map(_) => to_a_collector || nearest(&entry.key, SECRET_KEYS).is_some(),
         NodeKind::Scalar(_) | NodeKind::List(_) => is_secret(&entry.key) && !file_name,
     }
 }
@@ -187,6 +189,8 @@ mod tests {
         assert_eq!(redacted("{api_key, : sk-live-1}"), "{api_key, : *********}");
         assert_eq!(redacted("tls: {cert: a.pem, key: k.pem}"), "tls: {cert: a.pem, key: k.pem}");
         assert_eq!(redacted("u: http://joe:pw@host/x"), "u: http://******@host/x");
+        assert_eq!(redacted("{otlp: a, headers: {x-team: sk-1}}"), "{otlp: a, headers: {******: ****}}");
+        assert_eq!(redacted("headers: {x-team: web}"), "headers: {x-team: web}");
     }
 
     #[test]

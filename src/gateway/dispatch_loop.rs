@@ -24,6 +24,7 @@ use crate::gateway::join_few::JoinFew;
 use crate::gateway::log_context::within_request;
 use crate::gateway::routed_request::RoutedRequest;
 use crate::gateway::single_flight::Flight;
+use crate::gateway::timeline::{MOST_STEPS, Step, StepKind, note};
 use crate::request::ImageRequest;
 use crate::routing::Skip;
 
@@ -51,6 +52,7 @@ pub async fn draw(spec: RoutedRequest, flight: Arc<Flight>) {
         waiting,
         arrivals,
         granted: None,
+        queued: None,
         waiting_place: None,
         queued_as,
     };
@@ -71,7 +73,10 @@ impl DispatchLoop {
                 }
                 Action::ReturnSlot => self.granted = None,
                 Action::Queue(candidates) => self.queue_up(&candidates),
-                Action::LeaveQueue => self.waiting.clear(),
+                Action::LeaveQueue => {
+                    self.waiting.clear();
+                    self.tell_waited("left");
+                }
                 Action::Skipped { offer, skip } => self.tell_skipped(offer, skip),
                 Action::GivenUp { candidate } => {
                     log::warn!("{} is slow: not waited for any more, asking the next", self.name(candidate));
@@ -82,6 +87,7 @@ impl DispatchLoop {
                 Action::Finish => break time.deadline,
             }
         };
+        self.tell_waited("gave_up");
         let time = EventTime { deadline, ..self.time() };
         let error = self.dispatch.error(&self.spec.matched.route.name, time, self.spec.shared.clock.now());
         if error.as_ref().is_some_and(|error| error.kind == ErrorKind::Internal) {
@@ -111,6 +117,7 @@ impl DispatchLoop {
             (candidate, slot) = self.waiting.next() => match slot {
                 Some(slot) => {
                     self.granted = Some(slot);
+                    self.tell_waited("granted");
                     self.dispatch.slot_granted(candidate);
                 }
                 None => self.dispatch.slot_lost(),
@@ -170,6 +177,7 @@ impl DispatchLoop {
     fn queue_up(&mut self, candidates: &[usize]) {
         self.queued_as = self.flight.priority();
         let (mut waiting, mut longest) = (0, Duration::ZERO);
+        let mut awaited = Vec::new();
         for candidate in candidates.iter().copied() {
             let Some(offer) = self.offer(candidate).cloned() else { continue };
             match self.spec.shared.lane(&offer.provider).admit(&self.claim(&offer)) {
@@ -177,12 +185,25 @@ impl DispatchLoop {
                 Admission::Slot(slot) => self.waiting.push(std::future::ready((candidate, Some(slot)))),
                 Admission::Wait(ticket) => {
                     longest = longest.max(offer.provider.concurrency.max_wait);
+                    if self.spec.snapshot.plan.server.tracing.is_some() && awaited.len() < MOST_STEPS {
+                        awaited.push(offer.name.clone());
+                    }
                     self.waiting.push(async move { (candidate, ticket.await) });
                 }
             }
             waiting += 1;
         }
+        if !awaited.is_empty() && self.queued.is_none() {
+            self.queued = Some((Instant::now(), awaited));
+        }
         self.dispatch.queued(waiting, longest, now());
+    }
+
+    /// Notes how long slots were waited for, where they were and the request is traced.
+    fn tell_waited(&mut self, result: &'static str) {
+        let Some((began, offers)) = self.queued.take() else { return };
+        let step = Step { offers, ..Step::ends(StepKind::Queue, result, began) };
+        self.flight.update(|progress| note(&mut progress.steps, step));
     }
 
     /// Starts a call, or tells what the dispatch did not know of when it said so.
@@ -245,14 +266,17 @@ impl DispatchLoop {
     /// The request for the pictures at `places`. The same seed would draw the same picture for each of them, so the
     /// seed counts up with the place.
     fn request_for(&self, places: &[u8]) -> Arc<ImageRequest> {
-        let first = places.first().copied().unwrap_or(0);
-        match self.spec.request.seed {
-            Some(seed) if first > 0 => {
-                let seed = Some(seed.wrapping_add(u32::from(first)));
-                Arc::new(ImageRequest { seed, ..(*self.spec.request).clone() })
-            }
-            _ => self.spec.request.clone(),
+        let seed = self.seed_for(places);
+        if seed == self.spec.request.seed {
+            return self.spec.request.clone();
         }
+        Arc::new(ImageRequest { seed, ..(*self.spec.request).clone() })
+    }
+
+    /// The seed of that request, where it has one.
+    fn seed_for(&self, places: &[u8]) -> Option<u32> {
+        let first = places.first().copied().unwrap_or(0);
+        self.spec.request.seed.map(|seed| seed.wrapping_add(u32::from(first)))
     }
 
     /// Counts why an offer is not asked, and notes it in the flight's progress.

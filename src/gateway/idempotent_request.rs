@@ -147,8 +147,9 @@ async fn join(serving: &ServeRequest, waiter: KeyWaiter) -> Outcome {
                 let ended = ended.ok().and_then(|ended| ended.clone());
                 let Some(ended) = ended else { return unserved(serving, refusal(KeyRefusal::Interrupted)) };
                 let (idempotency, cache) = (Some(KeyUse::Joined), CacheUse::Joined);
-                let (calls, under_way, not_needed) = (Vec::new(), Vec::new(), Vec::new());
-                return Outcome { idempotency, cache, cost: Usd::ZERO, attempts: 0, calls, under_way, not_needed, ..ended };
+                let (calls, under_way, not_needed, steps) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+                let ended = Outcome { calls, under_way, not_needed, steps, ..ended };
+                return Outcome { idempotency, cache, cost: Usd::ZERO, attempts: 0, ..ended };
             }
             Ok(()) = flight.changed() => announce(&mut flight),
             () = sleep_until(serving.deadline) => {

@@ -63,6 +63,7 @@ impl KeptAnswer {
             enriched: None,
             wanted: self.wanted,
             format: self.format,
+            steps: Vec::new(),
             result: Ok(self.pictures.clone()),
         }
     }

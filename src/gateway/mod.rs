@@ -80,6 +80,7 @@ mod start_and_replace_errors;
 #[cfg(test)]
 mod tests;
 pub mod text_call;
+pub mod timeline;
 pub mod words_embedding;
 
 pub use crate::gateway::caller::Caller;
@@ -318,6 +319,7 @@ impl Gateway {
             max_usd,
             priority: caller.priority().lowered_to(priority),
             caller,
+            steps: Vec::new(),
             progress,
             deadline: Instant::now() + deadline_after,
             deadline_after,

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::cache::{GeneratedPicture, Tier};
+use crate::capabilities::OutputSize;
 use crate::config::plan::QualityCheck;
 use crate::error::Error;
+use crate::gateway::timeline::{GateRecord, Step};
 use crate::idempotency::KeyUse;
 use crate::money::Usd;
 use crate::quality::PictureQuality;
-use crate::request::ResponseFormat;
+use crate::request::{Quality, ResponseFormat};
 use crate::similarity::Similarity;
 
 /// How the cache took part. The word goes to log, metric and `x-easel-cache`.
@@ -64,6 +68,18 @@ pub struct CallRecord {
     pub took: Duration,
     /// What it cost.
     pub usd: Usd,
+    /// When it began.
+    pub began: Instant,
+    /// How many pictures it was asked for.
+    pub asked: usize,
+    /// The seed that it was asked with.
+    pub seed: Option<u32>,
+    /// The size that it was asked for.
+    pub size: OutputSize,
+    /// The quality that it was asked for.
+    pub quality: Option<Quality>,
+    /// How its pictures were held to the quality gate, where they were.
+    pub gate: Option<GateRecord>,
 }
 
 /// What became of a request.
@@ -102,6 +118,8 @@ pub struct Outcome {
     pub wanted: u8,
     /// How the pictures are handed out: by the caller's word, or the route's, or as base64.
     pub format: ResponseFormat,
+    /// What it waited for besides its calls, where it is traced.
+    pub steps: Vec<Step>,
     /// The pictures, at least one, or why there is none.
     pub result: Result<Vec<Arc<GeneratedPicture>>, Error>,
 }
@@ -126,6 +144,7 @@ impl Outcome {
             enriched: None,
             wanted: 0,
             format: ResponseFormat::B64Json,
+            steps: Vec::new(),
             result: Err(error),
         }
     }

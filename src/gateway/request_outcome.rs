@@ -80,6 +80,7 @@ impl ServeRequest {
             not_needed,
             enriched: progress.enriched,
             wanted: self.request.n,
+            steps: [self.steps.clone(), if led { progress.steps } else { Vec::new() }].concat(),
             format: self.request.response_format.unwrap_or(ResponseFormat::B64Json),
             result,
         }

@@ -28,6 +28,7 @@ use crate::gateway::routed_request::RoutedRequest;
 use crate::gateway::shared::Shared;
 use crate::gateway::single_flight::{Flight, FlightKey, FlightLeader, FlightMember, FlightRole, Flights};
 use crate::gateway::snapshot::Snapshot;
+use crate::gateway::timeline::{Step, StepKind, note};
 use crate::gateway::words_embedding::RequestEmbedding;
 use crate::money::Usd;
 use crate::prompt_match::{self, LearnedPairs};
@@ -64,6 +65,8 @@ pub struct ServeRequest {
     pub priority: Priority,
     /// Whether what is written for this caller may be kept, and taken from what was kept.
     pub remember: bool,
+    /// What it waited for so far, where it is traced.
+    pub steps: Vec<Step>,
     /// Where its progress is sent, if it is watched.
     pub progress: Option<ProgressSender>,
     /// When the client stops waiting.
@@ -91,7 +94,9 @@ impl ServeRequest {
                         return self.hit(found);
                     }
                     self.announce(&flight);
+                    let began = self.traced();
                     let late = timeout_at(self.deadline, flight.finished()).await.is_err();
+                    self.note(StepKind::Follow, if late { "late" } else { "ended" }, began);
                     let progress = flight.progress();
                     let their_deadline = progress.out_of_time && progress.pictures.len() < self.wanted();
                     if late || !their_deadline {
@@ -109,13 +114,26 @@ impl ServeRequest {
 
     /// Looks the request up in the cache, where caller and route wish that, and counts the look-up.
     async fn look_up(&mut self) -> CacheLookup {
+        let began = self.traced().filter(|_| self.looks());
         let mut looked = self.cached().await;
         if !matches!(looked, CacheLookup::Hit(_)) && self.embed().await {
             looked = self.cached().await;
         }
         let route = self.matched.route.name.as_str();
         self.shared.metrics.cache_requests.with_label_values(&[route, self.word(&looked)]).inc();
+        self.note(StepKind::CacheLookup, self.word(&looked), began);
         looked
+    }
+
+    /// The present moment, where what happens from now on is told.
+    fn traced(&self) -> Option<Instant> {
+        self.snapshot.plan.server.tracing.as_ref().map(|_| Instant::now())
+    }
+
+    fn note(&mut self, kind: StepKind, result: &'static str, began: Option<Instant>) {
+        if let Some(began) = began {
+            note(&mut self.steps, Step::ends(kind, result, began));
+        }
     }
 
     /// What a look is called in metrics.
@@ -287,8 +305,15 @@ impl ServeRequest {
         flight.with_fingerprints(|fingerprints| fingerprints.extend(known));
         flight.update(|progress| progress.pictures = have);
         let rewrite_scope = RewriteCacheScope { tenant: self.caller.tenant.clone(), remember: self.remember };
+        let began = self.traced();
         let drawing = async move {
             let spec = enrich::prepare(spec, &rewrite_scope, &flight).await;
+            if let Some(began) = began {
+                flight.update(|progress| {
+                    let word = progress.enriched.as_ref().map(|(_, word)| *word);
+                    progress.steps.extend(word.map(|word| Step::ends(StepKind::Rewrite, word, began)));
+                });
+            }
             dispatch_loop::draw(spec, flight).await;
             drop(lead);
         };

@@ -24,6 +24,7 @@ use crate::config::plan::Priority;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::best_effort::BestEfforts;
 use crate::gateway::outcome::CallRecord;
+use crate::gateway::timeline::Step;
 use crate::money::Usd;
 use crate::provider::Partial;
 use crate::quality::Fingerprint;
@@ -60,6 +61,8 @@ pub struct Progress {
     pub attempts: u32,
     /// Those of them that have ended.
     pub calls: Vec<CallRecord>,
+    /// What was waited for before them, where the leader is traced.
+    pub steps: Vec<Step>,
     /// The offers of the others, each as often as it is asked.
     pub under_way: Vec<String>,
     /// Offers not asked, and why.

@@ -228,7 +228,7 @@ fn words(checks: Vec<(usize, &[QualityCheck])>) -> BTreeMap<usize, Vec<&'static 
 }
 
 fn logged(call: &CallRecord) -> LoggedCall<'_> {
-    let CallRecord { offer, reason, outcome, took, usd } = call;
+    let CallRecord { offer, reason, outcome, took, usd, .. } = call;
     LoggedCall { offer, reason, outcome, ms: took.as_millis(), usd: *usd }
 }
 
@@ -337,6 +337,12 @@ mod tests {
             outcome,
             took: std::time::Duration::from_millis(120),
             usd: usd.parse().unwrap(),
+            began: tokio::time::Instant::now(),
+            asked: 1,
+            seed: None,
+            size: crate::capabilities::OutputSize::Default,
+            quality: None,
+            gate: None,
         };
         Outcome {
             route: Some("r".into()),

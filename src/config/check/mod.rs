@@ -33,6 +33,7 @@ mod server;
 mod sizes;
 mod strategy;
 mod text_models;
+mod tracing;
 
 use super::file::{Clients, File};
 use super::plan::{Plan, ShownText};

@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::config::check::cache_words;
 use crate::config::check::checker::Checker;
+use crate::config::check::tracing::tracing;
 use crate::config::file;
 use crate::config::node_path::NodePath;
 use crate::config::plan::{
@@ -82,6 +83,7 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodeP
         idempotency: written_idempotency,
         log: written_log,
         dashboard: file::Dashboard { pictures },
+        tracing: written_tracing,
     } = server;
     let (listen, admin) = listeners(checker, listen.as_deref(), admin.as_deref(), at);
     Server {
@@ -104,6 +106,7 @@ pub(super) fn server(checker: &mut Checker<'_>, server: &file::Server, at: NodeP
         idempotency: idempotency(checker, written_idempotency, state_dir.is_some(), at.key("idempotency")),
         log: log(written_log),
         dashboard_pictures: *pictures,
+        tracing: written_tracing.as_ref().and_then(|written| tracing(checker, written, at.key("tracing"))),
     }
 }
 

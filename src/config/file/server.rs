@@ -1,9 +1,11 @@
 //! `server:` and `cache:` as written: addresses, limits, the ledger, memory for pictures.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::file::scalar::{Bytes, Hidden, Time};
+use crate::config::file::scalar::{Bytes, HeaderText, Hidden, Percent, Time};
 
 /// Addresses and limits of Easel itself.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -50,6 +52,24 @@ pub(in crate::config) struct Server {
     pub(in crate::config) log: Log,
     /// What the page for operators shows.
     pub(in crate::config) dashboard: Dashboard,
+    /// Where spans of requests are sent. Default: nowhere, and none are made.
+    pub(in crate::config) tracing: Option<Tracing>,
+}
+
+/// Where spans of requests are sent, over OTLP, and of which requests.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Tracing {
+    /// The collector's address for traces over HTTP, like http://127.0.0.1:4318/v1/traces. Without a path it is `/v1/traces`.
+    /// Required.
+    pub(in crate::config) otlp: Option<String>,
+    /// Of how many traces that begin here spans are sent. A caller that sends `traceparent` decides by that for its own.
+    /// Default 100%.
+    pub(in crate::config) sample: Option<Percent>,
+    /// Headers of what is sent, like `authorization`. Default: none.
+    pub(in crate::config) headers: BTreeMap<String, HeaderText>,
+    /// Longest wait for an answer of the collector; no request waits for it. At most 1m. Default 10s.
+    pub(in crate::config) timeout: Option<Time>,
 }
 
 /// What the page for operators shows.

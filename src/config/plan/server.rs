@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
@@ -49,6 +50,21 @@ pub struct Server {
     pub log: LogRules,
     /// Whether the page for operators shows pictures.
     pub dashboard_pictures: bool,
+    /// Where spans go; `None` makes none.
+    pub tracing: Option<Arc<Tracing>>,
+}
+
+/// Where spans of requests are sent, and of which requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tracing {
+    /// The collector's address for traces, OTLP over HTTP.
+    pub otlp: Url,
+    /// Of how many traces that begin here, in parts per million.
+    pub sample_ppm: u32,
+    /// Headers of what is sent, by their lower-case names.
+    pub headers: Vec<(String, Secret)>,
+    /// Longest wait for the collector's answer.
+    pub timeout: Duration,
 }
 
 /// How the logs are written.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::cache::GeneratedPicture;
 use crate::failure::{Class, Failure};
 use crate::gateway::best_effort::BestEffort;
+use crate::gateway::timeline::GateRecord;
 use crate::image::{Picture, Size};
 use crate::ledger::Rejections;
 use crate::money::Usd;
@@ -33,6 +34,8 @@ pub struct AttemptReport {
     pub best_effort: Vec<BestEffort>,
     /// What went wrong, if pictures are missing because of it.
     pub failure: Option<Failure>,
+    /// How its pictures were held to the quality gate, where they were.
+    pub gate: Option<GateRecord>,
     /// Whether nobody knows if it was carried out and charged, or it was and can't be had: the same must not be bought
     /// there again.
     pub open: bool,
@@ -50,6 +53,8 @@ pub(super) struct CollectedPictures {
     pub(super) refused_billed: u8,
     pub(super) usage: Usage,
     pub(super) failure: Option<Failure>,
+    /// How they were held to the quality gate, where they were.
+    pub(super) gate: Option<GateRecord>,
 }
 
 /// A picture that came.

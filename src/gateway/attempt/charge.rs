@@ -41,7 +41,7 @@ impl Attempt {
         let (collected, undelivered) = self.undelivered(ended);
         let rejections = collected.rejections();
         let lost = lost_sizes(undelivered.lost, &collected.rejected);
-        let CollectedPictures { pictures, mut rejected, refused, usage, failure, .. } = collected;
+        let CollectedPictures { pictures, mut rejected, refused, usage, failure, gate, .. } = collected;
         let sizes: Vec<Size> = pictures.iter().map(|picture| picture.picture.size).collect();
         let at = pictures.iter().map(|picture| picture.at).collect();
         let (source, amount) = self.bill().amount(&sizes, &lost, &usage);
@@ -64,7 +64,7 @@ impl Attempt {
         let (cost, uncertain) = (settled.settlement.usd, undelivered.uncertain);
         let promised = cost.saturating_add(settled.settlement.prepaid);
         let rejected = rejected.len();
-        AttemptReport { pictures, at, cost, promised, uncertain, refused, rejected, best_effort, failure, open }
+        AttemptReport { pictures, at, cost, promised, uncertain, refused, rejected, best_effort, failure, gate, open }
     }
 
     /// Names pictures where that may take its time: the good ones, and those that are delivered if nothing better comes.

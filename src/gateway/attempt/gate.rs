@@ -17,6 +17,7 @@ use crate::gateway::attempt::attempt_result::{CollectedPicture, CollectedPicture
 use crate::gateway::attempt::context::Attempt;
 use crate::gateway::outside_judge::{JudgeAnswer, JudgeQuestion, JudgeVerdict};
 use crate::gateway::rejected_files::RejectedFile;
+use crate::gateway::timeline::GateRecord;
 use crate::image::Picture;
 use crate::metrics::seconds;
 use crate::quality::{self, Examination, Expected, PictureQuality, QualityFinding};
@@ -39,6 +40,7 @@ impl Attempt {
     ) -> CollectedPictures {
         let Some(gate) = self.gate.clone().filter(|gate| !gate.checks().is_empty()) else { return collected };
         self.arrived.store(true, Ordering::Release);
+        let began = Instant::now();
         let pictures = std::mem::take(&mut collected.pictures);
         let looked_at = join_all(pictures.into_iter().map(|picture| self.look_at(entry, &gate, picture))).await;
         for LookedAt { picture, examination, judged } in looked_at {
@@ -70,6 +72,12 @@ impl Attempt {
                 }
             }
         }
+        collected.gate = Some(GateRecord {
+            began,
+            ended: Instant::now(),
+            accepted: collected.pictures.len(),
+            rejected: collected.rejected.iter().map(|rejected| rejected.reason).collect(),
+        });
         // More than were asked for may have come, and then the rejected ones are nobody's loss.
         if collected.has_all(self.n, self.request.seed.is_some()) {
             collected.failure = None;

@@ -19,20 +19,38 @@ impl DispatchLoop {
     /// Takes in what a call brought.
     pub(super) fn complete(&mut self, completed: Completed) {
         let Completed { call, report, pass, timing, reason, began, hedge, slot } = completed;
-        let AttemptReport { pictures, at, cost, promised, uncertain, refused, rejected, best_effort, failure, open } =
-            report;
+        let AttemptReport {
+            pictures,
+            at,
+            cost,
+            promised,
+            uncertain,
+            refused,
+            rejected,
+            best_effort,
+            failure,
+            gate,
+            open,
+        } = report;
         self.arrivals.retain(|(other, _)| *other != call);
         let Some(candidate) = self.dispatch.candidate_of(call) else { return };
         let drew = |failure: &Failure| matches!(failure.class, Class::TimeoutAmbiguous | Class::Rejected);
         if failure.as_ref().is_none_or(drew) {
             timing.count(now());
         }
-        let call_record = CallRecord {
+        let fitted = &self.dispatch.candidate(candidate).fitted;
+        let mut call_record = CallRecord {
             offer: self.name(candidate).to_owned(),
             reason: reason.as_str(),
             outcome: failure.as_ref().map_or(CALL_OK, |failure| failure.class.as_str()),
             took: began.elapsed(),
             usd: cost,
+            began,
+            asked: 0,
+            seed: None,
+            size: fitted.output_size,
+            quality: fitted.quality,
+            gate,
         };
         self.tell_lane(candidate, slot.sent(), began, failure.as_ref());
         let limits = self.offer(candidate).map(|offer| offer.provider.breaker);
@@ -60,6 +78,8 @@ impl DispatchLoop {
         };
         let failed = end.failure.is_some();
         let Some(ended) = self.dispatch.ended(call, end, now()) else { return };
+        call_record.asked = ended.places.len();
+        call_record.seed = self.seed_for(&ended.places);
         let placed = |place: u8, kept: &_| PlacedPicture { place, generated: std::sync::Arc::clone(kept) };
         let (mut delivered, mut kept) = (Vec::new(), Vec::new());
         for (disposition, picture) in ended.dispositions.iter().zip(&pictures) {

@@ -42,6 +42,8 @@ pub(super) struct DispatchLoop {
     pub(super) waiting: JoinFew<(usize, Option<Slot>)>,
     /// The slot that came last of those that were waited for.
     pub(super) granted: Option<Slot>,
+    /// Since when slots are waited for, and of which offers, where the request is traced.
+    pub(super) queued: Option<(Instant, Vec<String>)>,
     /// Held while the request does nothing but wait for the end of a pause.
     pub(super) waiting_place: Option<WaitingPlace>,
     /// The class in which those that are waited for were asked for.
