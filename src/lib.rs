@@ -14,9 +14,9 @@
 //! 4  server/ admin/ sidecar
 //!                      HTTP with clients, HTTP with operators, and both together as the command line runs them
 //! 3  gateway/          the only floor that waits: the life of a request, single flight, attempts, reload
-//!    upstream/ store/ disk_cache/ alert_manager clock
-//!                      the HTTP client for vendors, the ledger and pictures on disk, messages to webhooks, the wall
-//!                      clock
+//!    upstream/ store/ disk_cache/ alert_manager span_exporter/ clock
+//!                      the HTTP client for vendors, the ledger and pictures on disk, messages to webhooks, spans to a
+//!                      collector, the wall clock
 //!    sandbox/          beside it: pretend vendors for trying and testing; shares no code with provider/
 //! 2  provider/         each image API as two pure functions
 //! 1  dispatch/ routing/ cache/ ledger/ idempotency/ alert_evaluator breaker concurrency_limit equivalences
@@ -124,6 +124,7 @@ mod disk_cache;
 mod gateway;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+mod span_exporter;
 mod store;
 mod upstream;
 

@@ -103,6 +103,10 @@ pub struct Metrics {
     pub judge_verdicts: IntCounterVec,
     /// How long they took, the wait for a turn included.
     pub judge_seconds: HistogramVec,
+    /// Spans that a collector took.
+    pub trace_spans: IntCounter,
+    /// Those that none took, by the reason.
+    pub trace_spans_dropped: IntCounterVec,
 }
 
 impl Metrics {
@@ -184,6 +188,12 @@ impl Metrics {
             )?,
             judge_verdicts: made.counters("judge_total", "What judges said of pictures.", &["route", "verdict"])?,
             judge_seconds: made.seconds("judge_seconds", "Time of a judge, its queue included.", &["route"])?,
+            trace_spans: made.counter("trace_spans_total", "Spans that a collector took.")?,
+            trace_spans_dropped: made.counters(
+                "trace_spans_dropped_total",
+                "Spans that no collector took, by the reason.",
+                &["reason"],
+            )?,
             registry: made.0,
         };
         metrics.registry.register(Box::new(SpendCollector::new(ledger.clone())?))?;
@@ -291,6 +301,10 @@ impl MetricsBuilder {
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
         self.keep(IntCounterVec::new(opts(name, help), labels)?)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.keep(IntCounter::with_opts(opts(name, help))?)
     }
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {

@@ -42,6 +42,10 @@ const BACKLOG: u32 = 4096;
 /// waits: 500 slow readers of 3 MB did that.
 const UNSENT: u32 = 512 * 1024;
 
+/// Longest wait for a collector to take the last spans: plenty for one that is well, and short beside any grace that a process
+/// is given to end.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NotListening {
@@ -259,6 +263,7 @@ impl RunningSidecar {
         for connections in &self.connections {
             connections.end();
         }
+        self.gateway.shared.spans.close(LAST_SPANS).await;
         drop(self.background_tasks);
         // The last thing that may be paid for is paid; what was cut off is found open at the next start.
         if let Some(disk) = &self.gateway.shared.disk {

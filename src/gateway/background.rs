@@ -1,5 +1,5 @@
-//! What a gateway does by itself while it serves: it looks at its alerts, books monthly fees by the hour, and writes
-//! down what the cache saved.
+//! What a gateway does by itself while it serves: it looks at its alerts, books monthly fees by the hour, writes down what
+//! the cache saved, and sends spans to a collector.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::config::plan::Dimension;
 use crate::gateway::Gateway;
 use crate::ledger::counter::Budgeted;
 use crate::ledger::sliding_window::WindowSum;
+use crate::span_exporter;
 
 /// How often monthly fees are booked that are due.
 const ACCRUE_EVERY: Duration = Duration::from_secs(30);
@@ -50,6 +51,7 @@ pub fn start(gateway: &Arc<Gateway>) -> BackgroundTasks {
         tokio::spawn(every(ACCRUE_EVERY, gateway.clone(), fees)),
         tokio::spawn(every(WRITE_SAVINGS_EVERY, gateway.clone(), savings)),
         tokio::spawn(every(CHECK_CLOCK_EVERY, gateway.clone(), behind)),
+        span_exporter::start(gateway.shared.spans.clone(), gateway.shared.transport.clone()),
     ])
 }
 

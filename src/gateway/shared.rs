@@ -32,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::rate_limit::RateLimiter;
 use crate::retry_budget::RetryBudgets;
 use crate::service_times::ServiceTimes;
+use crate::span_exporter::SpanQueue;
 use crate::store::Location;
 use crate::upstream::token::AccessTokens;
 use crate::upstream::transport::{HttpClient, Transport};
@@ -88,6 +89,8 @@ pub struct Shared {
     pub tokens: AccessTokens,
     /// Drawings that go on without their client; awaited when the server stops.
     pub work: TaskTracker,
+    /// Spans on their way to a collector.
+    pub spans: Arc<SpanQueue>,
     /// Who is asked about pictures outside of Easel.
     pub outside_judges: OutsideJudges,
     /// Secret seed of all hashes.
@@ -120,6 +123,7 @@ impl Shared {
         let replies = metrics.response_body_bytes.clone();
         let outside_judges = OutsideJudges::new(clock.clone(), hash_seed, &metrics);
         let rejected_files = RejectedFiles::new(plan.quality.keep_rejected.clone(), metrics.rejected_files.clone());
+        let spans = Arc::new(SpanQueue::new(metrics.trace_spans.clone(), metrics.trace_spans_dropped.clone()));
         let quality_workers = QualityWorkers::new(&plan.quality, metrics.quality_queue_bytes.clone());
         Ok(Shared {
             clock,
@@ -152,6 +156,7 @@ impl Shared {
             tokens: AccessTokens::default(),
             work: TaskTracker::new(),
             outside_judges,
+            spans,
             hash_seed,
             lanes: DashMap::new(),
             turns: DashMap::new(),
