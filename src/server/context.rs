@@ -12,6 +12,7 @@ use crate::server::in_flight::InFlightGuard;
 use crate::server::log_line::Asked;
 use crate::server::request_body::ReceivedBody;
 use crate::server::request_id;
+use crate::server::request_trace::RequestTrace;
 
 /// One request's own state.
 pub struct Ctx {
@@ -19,6 +20,8 @@ pub struct Ctx {
     pub(super) id: String,
     /// The config that the request began with.
     pub(super) snapshot: Option<Arc<Snapshot>>,
+    /// Its place in a trace, where the config has `server.tracing`.
+    pub(super) trace: Option<Box<RequestTrace>>,
     /// What an image request asked for, as far as it could be read.
     pub(super) asked: Option<Asked>,
     /// What became of an image request.
@@ -44,6 +47,7 @@ impl Ctx {
             began: Instant::now(),
             id,
             snapshot: None,
+            trace: None,
             asked: None,
             outcome: None,
             counted: None,

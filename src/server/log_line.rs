@@ -30,6 +30,9 @@ pub struct LogLine<'a> {
     pub time: LogTime,
     /// The request's own id.
     pub request_id: &'a str,
+    /// Its trace's id, where the config has `server.tracing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<&'a str>,
     /// HTTP method.
     pub method: &'a str,
     /// Path without the query, which may hold a signature.
@@ -60,6 +63,8 @@ pub struct Asked {
     pub size: Option<String>,
     /// Their quality, where the client says one.
     pub quality: Option<&'static str>,
+    /// The seed, where the client says one.
+    pub seed: Option<u32>,
     /// Whether a picture came with it that is to be changed.
     pub edit: bool,
     /// A name for the prompt: equal ones have the same for as long as this process lives, and nobody else can guess one by it.
@@ -72,7 +77,8 @@ impl Asked {
     /// A request of `client` that could not be read any further.
     pub fn by(client: &Arc<str>) -> Asked {
         let (size, quality, prompt_hash, prompt) = (None, None, String::new(), None);
-        Asked { client: client.clone(), model: None, n: None, size, quality, edit: false, prompt_hash, prompt }
+        let (model, n, seed, edit) = (None, None, None, false);
+        Asked { client: client.clone(), model, n, size, quality, seed, edit, prompt_hash, prompt }
     }
 
     /// What `request` asks for. `hash_seed` is secret.
@@ -85,6 +91,7 @@ impl Asked {
             n: Some(request.n),
             size: request.size.map(|size| size.to_string()),
             quality: request.quality.map(|quality| quality.as_str()),
+            seed: request.seed,
             edit: request.edit.is_some(),
             prompt_hash: hash,
             prompt: with_prompt.then(|| request.prompt.chars().take(PROMPT_CHARS).collect()),
@@ -275,6 +282,9 @@ impl LogLine<'_> {
         let ms = duration_us / 1_000;
         // Writing to a String cannot fail, here and below.
         let _ = write!(text, "{time} {status} {method} {} {ms}ms {bytes}B request={request_id}", quoted(path));
+        if let Some(trace_id) = self.trace_id {
+            let _ = write!(text, " trace={trace_id}");
+        }
         let Some(image) = &self.image else { return };
         let mut say = |name: &str, value: &dyn std::fmt::Display| {
             let _ = write!(text, " {name}={}", quoted(&value.to_string()));

@@ -42,6 +42,8 @@ mod request_body;
 mod request_headers;
 mod request_id;
 mod request_memory;
+mod request_spans;
+mod request_trace;
 pub mod response;
 mod response_writer;
 mod router;

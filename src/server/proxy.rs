@@ -15,7 +15,7 @@ use bytes::Bytes;
 use h2::Reason;
 use http::Version;
 use http::header::TRANSFER_ENCODING;
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::{ErrorSource, Result};
@@ -30,6 +30,8 @@ use crate::server::endpoint;
 use crate::server::endpoint::Endpoint;
 use crate::server::in_flight::InFlightGuard;
 use crate::server::log_line::{Image, LogLine, LogTime};
+use crate::server::request_spans::{self, AnsweredRequest};
+use crate::server::request_trace::RequestTrace;
 use crate::server::response::Answer;
 use crate::server::response_writer::ResponseWriter;
 use crate::server::{cors, message_framing, passthrough, request_id, watched_stream};
@@ -49,6 +51,9 @@ impl ProxyHttp for Easel {
         ctx.counted = Some(InFlightGuard::take(&self.in_flight).0);
         let snapshot = self.gateway.snapshot();
         ctx.snapshot = Some(snapshot.clone());
+        if let Some(to) = &snapshot.plan.server.tracing {
+            ctx.trace = Some(Box::new(RequestTrace::begin(to, &session.req_header().headers)));
+        }
         let settled = message_framing::settle(session.req_header_mut());
         if !matches!(settled, Ok(true)) {
             session.set_keepalive(None);
@@ -78,6 +83,15 @@ impl ProxyHttp for Easel {
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
         self.passthrough_peer(session, ctx).await.map(Box::new)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        head: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        ctx.trace.as_ref().map_or(Ok(()), |trace| trace.hand_on(head))
     }
 
     /// HTTP/2 ends a body with an empty frame more often than not. Handed on as it is, Pingora would write it as the
@@ -152,12 +166,29 @@ impl ProxyHttp for Easel {
             self.show(ctx, outcome);
         }
         let request = session.req_header();
+        let status = session.response_written().map_or(0, |response| response.status.as_u16());
+        let trace_id = ctx.trace.as_ref().map(|trace| trace.id());
+        if let Some(trace) = ctx.trace.as_ref().filter(|trace| trace.is_sampled()) {
+            let spans = request_spans::spans(&AnsweredRequest {
+                trace,
+                id: &ctx.id,
+                method: request.method.as_str(),
+                path: request.uri.path(),
+                status,
+                took: elapsed,
+                asked: ctx.asked.as_ref(),
+                outcome: ctx.outcome.as_ref(),
+                plan: ctx.snapshot.as_ref().map(|snapshot| &snapshot.plan),
+            });
+            self.gateway.shared.spans.push(&trace.to, spans);
+        }
         self.tell(&LogLine {
             time: LogTime::default(),
             request_id: &ctx.id,
+            trace_id: trace_id.as_deref(),
             method: request.method.as_str(),
             path: request.uri.path(),
-            status: session.response_written().map_or(0, |response| response.status.as_u16()),
+            status,
             duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             bytes: ctx.sent.max(session.body_bytes_sent()),
             config_version: ctx.snapshot.as_ref().map_or(0, |snapshot| snapshot.version),

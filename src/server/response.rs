@@ -343,6 +343,7 @@ mod tests {
             enriched: Some(("c/h".into(), "timeout")),
             wanted,
             format: ResponseFormat::B64Json,
+            steps: Vec::new(),
             result: Ok(pictures),
         }
     }

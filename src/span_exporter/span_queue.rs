@@ -239,9 +239,8 @@ mod tests {
         for (url, count) in [("http://a/", 1), ("http://a/", 2), ("http://b/", 4), ("http://a/", 8)] {
             queue.push(&to(url), spans(count));
         }
-        let taken: Vec<_> = std::iter::from_fn(|| queue.take())
-            .map(|batch| (batch.to.otlp.to_string(), batch.spans.len()))
-            .collect();
+        let taken: Vec<_> =
+            std::iter::from_fn(|| queue.take()).map(|batch| (batch.to.otlp.to_string(), batch.spans.len())).collect();
         let expected = [("http://a/", 3), ("http://b/", 4), ("http://a/", 8)];
         assert_eq!(taken, expected.map(|(url, count)| (url.to_owned(), count)));
     }

@@ -92,6 +92,7 @@ mod tariffs; // every provider's prices, in Easel's words and in its vendor's
 mod text_models; // prompts rewritten by models behind OpenAI's chat completions
 mod tls; // real TLS, to providers and from clients
 mod tools; // the official OpenAI package, promtool
+mod tracing; // spans at a collector, and traces that are handed on
 mod trouble; // failing providers, leaving clients, deadlines
 mod vendors; // what a provider sends, against its strict sandbox
 mod world;
