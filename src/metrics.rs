@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -16,10 +17,12 @@ use crate::ledger::Ledger;
 use crate::ledger::sliding_window::Cost;
 use crate::metrics::accepted_cost::AcceptedCost;
 use crate::metrics::naming::opts;
+use crate::metrics::open_metrics::Exemplars;
 use crate::metrics::spend::SpendCollector;
 
 mod accepted_cost;
 mod naming;
+mod open_metrics;
 mod scrape_gauges;
 mod spend;
 mod units;
@@ -107,6 +110,7 @@ pub struct Metrics {
     pub trace_spans: IntCounter,
     /// Those that none took, by the reason.
     pub trace_spans_dropped: IntCounterVec,
+    exemplars: Exemplars,
 }
 
 impl Metrics {
@@ -194,6 +198,7 @@ impl Metrics {
                 "Spans that no collector took, by the reason.",
                 &["reason"],
             )?,
+            exemplars: Exemplars::default(),
             registry: made.0,
         };
         metrics.registry.register(Box::new(SpendCollector::new(ledger.clone())?))?;
@@ -214,10 +219,35 @@ impl Metrics {
     /// # Errors
     /// When a metric cannot be encoded.
     pub fn render(&self, looked_up: Scrape) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.families(looked_up))
+    }
+
+    /// The same as OpenMetrics, which has exemplars.
+    ///
+    /// # Errors
+    /// As [`Metrics::render`].
+    pub fn render_open_metrics(&self, looked_up: Scrape) -> Result<String, prometheus::Error> {
+        open_metrics::render(&self.families(looked_up), &self.exemplars)
+    }
+
+    fn families(&self, looked_up: Scrape) -> Vec<prometheus::proto::MetricFamily> {
         let mut families = self.registry.gather();
         families.extend(looked_up.into_families());
         families.sort_by(|one, other| one.name().cmp(other.name()));
-        TextEncoder::new().encode_to_string(&families)
+        families
+    }
+
+    /// Counts a request that was answered. `trace_id` names its trace, where that is recorded; `at` is the present.
+    pub fn answered(&self, (route, cache): (&str, &str), took: Duration, trace_id: Option<&str>, at: SystemTime) {
+        let took = seconds(took);
+        self.request_seconds.with_label_values(&[route, cache]).observe(took);
+        if let Some(trace_id) = trace_id {
+            let bucket = SECONDS.iter().find(|bound| took <= **bound);
+            let bound = bucket.map_or_else(|| "+Inf".to_owned(), f64::to_string);
+            // As the page has it. Routes' names and the cache's words are plain ones that nothing has to be escaped in.
+            let series = format!("easel_request_seconds_bucket{{cache=\"{cache}\",route=\"{route}\",le=\"{bound}\"}}");
+            self.exemplars.note(series, trace_id, took, at);
+        }
     }
 }
 
@@ -363,6 +393,36 @@ mod tests {
         assert!(metrics.render(Scrape::default()).unwrap().lines().any(|got| got == line));
         nanos.store(9_000_000, std::sync::atomic::Ordering::Relaxed);
         shows("0.009");
+    }
+
+    #[test]
+    fn open_metrics_names_the_last_trace_of_each_bucket_and_is_otherwise_the_same_page() {
+        let metrics = Metrics::new(&Arc::new(Ledger::default())).unwrap();
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
+        metrics.answered(("r", "miss"), Duration::from_millis(1_250), Some("4bf9"), at);
+        metrics.answered(("r", "miss"), Duration::from_millis(1_500), Some("4bfa"), at);
+        metrics.answered(("r", "miss"), Duration::from_secs(999), Some("4bfb"), at);
+        metrics.answered(("r", "miss"), Duration::from_millis(20), None, at);
+        metrics.skipped.with_label_values(&["p", "full"]).inc();
+        let (text, open) =
+            (metrics.render(Scrape::default()).unwrap(), metrics.render_open_metrics(Scrape::default()).unwrap());
+        let bucket = |le: &str| format!("easel_request_seconds_bucket{{cache=\"miss\",route=\"r\",le=\"{le}\"}}");
+        for line in [
+            format!("{} 3 # {{trace_id=\"4bfa\"}} 1.5 1.500", bucket("2")),
+            format!("{} 4 # {{trace_id=\"4bfb\"}} 999 1.500", bucket("+Inf")),
+            format!("{} 1", bucket("0.025")),
+            "# TYPE easel_skipped counter".to_owned(),
+            "# HELP easel_skipped Offers not asked.".to_owned(),
+            "easel_skipped_total{provider=\"p\",reason=\"full\"} 1".to_owned(),
+        ] {
+            assert!(open.lines().any(|told| told == line), "{line}\n{open}");
+        }
+        assert!(open.ends_with("\n# EOF\n") && !text.contains("trace_id"));
+        let plain = |page: &str| -> Vec<String> {
+            let samples = page.lines().filter(|line| !line.starts_with('#'));
+            samples.map(|line| line.split(" # ").next().unwrap_or_default().to_owned()).collect()
+        };
+        assert_eq!(plain(&text), plain(&open));
     }
 
     #[test]

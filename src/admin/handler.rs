@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::header::ACCEPT;
 use http::{Method, Response, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
@@ -57,6 +58,8 @@ const JSON: &str = "application/json";
 const LINES: &str = "application/jsonl";
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain";
+/// What a scraper accepts that reads exemplars.
+const OPEN_METRICS: &str = "application/openmetrics-text";
 
 /// What is here, for who asks for something else.
 const HERE: &str = "here: / /metrics /healthz /readyz /admin/ledger /admin/requests /admin/cache /admin/explain /admin/cache/purge \
@@ -121,7 +124,7 @@ impl Admin {
             };
         }
         match path {
-            "/metrics" => self.metrics(),
+            "/metrics" => self.metrics(session),
             "/healthz" => answer(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" => match self.readiness.refusal() {
                 Some(why) => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, &format!("{}\n", why.as_str())),
@@ -146,9 +149,16 @@ impl Admin {
         }
     }
 
-    fn metrics(&self) -> Response<Vec<u8>> {
-        match self.gateway.scrape() {
-            Ok(page) => answer(StatusCode::OK, "text/plain; version=0.0.4", &page),
+    /// The page that Prometheus reads: with exemplars where it takes them and there are any, else as it always was.
+    fn metrics(&self, session: &ServerSession) -> Response<Vec<u8>> {
+        let accepted = session.req_header().headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let traced = self.gateway.snapshot().plan.server.tracing.is_some();
+        let (page, kind) = match traced && accepted.into_iter().any(|kinds| kinds.contains(OPEN_METRICS)) {
+            true => (self.gateway.scrape_open_metrics(), "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+            false => (self.gateway.scrape(), "text/plain; version=0.0.4"),
+        };
+        match page {
+            Ok(page) => answer(StatusCode::OK, kind, &page),
             Err(error) => {
                 log::error!("metrics cannot be rendered: {error}");
                 answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "metrics cannot be rendered\n")

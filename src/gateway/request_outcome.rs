@@ -7,6 +7,7 @@ use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::gateway::savings::Saving;
 use crate::gateway::serve_request::ServeRequest;
 use crate::gateway::single_flight::Progress;
+use crate::gateway::timeline;
 use crate::money::Usd;
 use crate::request::ResponseFormat;
 
@@ -80,7 +81,7 @@ impl ServeRequest {
             not_needed,
             enriched: progress.enriched,
             wanted: self.request.n,
-            steps: [self.steps.clone(), if led { progress.steps } else { Vec::new() }].concat(),
+            steps: timeline::both(&self.steps, if led { progress.steps } else { Vec::new() }),
             format: self.request.response_format.unwrap_or(ResponseFormat::B64Json),
             result,
         }

@@ -19,6 +19,18 @@ impl Gateway {
     /// # Errors
     /// When a metric cannot be encoded, which a test rules out.
     pub fn scrape(&self) -> Result<String, prometheus::Error> {
+        self.shared.metrics.render(self.look_up()?)
+    }
+
+    /// The same as OpenMetrics, which names traces.
+    ///
+    /// # Errors
+    /// As [`Gateway::scrape`].
+    pub fn scrape_open_metrics(&self) -> Result<String, prometheus::Error> {
+        self.shared.metrics.render_open_metrics(self.look_up()?)
+    }
+
+    fn look_up(&self) -> Result<Scrape, prometheus::Error> {
         let snapshot = self.snapshot();
         let mut scrape = Scrape::default();
         self.scrape_providers(&snapshot.plan, &mut scrape)?;
@@ -30,7 +42,7 @@ impl Gateway {
         if let Some(process) = process_stats::process() {
             scrape.process(&process)?;
         }
-        self.shared.metrics.render(scrape)
+        Ok(scrape)
     }
 
     /// Slots and breakers of the providers of `plan`; others have none.

@@ -69,6 +69,11 @@ pub struct GateRecord {
     pub rejected: Vec<&'static str>,
 }
 
+/// The steps of a request and those of the flight that it led, as many as are told.
+pub fn both(own: &[Step], of_flight: Vec<Step>) -> Vec<Step> {
+    own.iter().cloned().chain(of_flight).take(MOST_STEPS).collect()
+}
+
 /// Appends a step where there is room for it.
 pub fn note(steps: &mut Vec<Step>, step: Step) {
     if steps.len() < MOST_STEPS {

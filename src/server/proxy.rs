@@ -8,7 +8,7 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use pingora::{ErrorSource, Result};
 use crate::config::plan::LogFormat;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::snapshot::Snapshot;
-use crate::metrics::seconds;
+
 pub use crate::server::app::Easel;
 pub use crate::server::context::Ctx;
 use crate::server::endpoint;
@@ -162,7 +162,7 @@ impl ProxyHttp for Easel {
         }
         let elapsed = ctx.began.elapsed();
         if let Some(outcome) = &ctx.outcome {
-            self.measure(outcome, elapsed);
+            self.measure(ctx, outcome, elapsed);
             self.show(ctx, outcome);
         }
         let request = session.req_header();
@@ -251,11 +251,12 @@ impl Easel {
         }
     }
 
-    fn measure(&self, outcome: &Outcome, elapsed: Duration) {
+    fn measure(&self, ctx: &Ctx, outcome: &Outcome, elapsed: Duration) {
         let metrics = &self.gateway.shared.metrics;
         let route = outcome.route.as_deref().unwrap_or("none");
         metrics.requests.with_label_values(&[route, outcome.as_str()]).inc();
-        metrics.request_seconds.with_label_values(&[route, outcome.cache.as_str()]).observe(seconds(elapsed));
+        let trace_id = ctx.trace.as_ref().filter(|trace| trace.is_sampled()).map(|trace| trace.id());
+        metrics.answered((route, outcome.cache.as_str()), elapsed, trace_id.as_deref(), SystemTime::now());
     }
 }
 

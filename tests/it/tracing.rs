@@ -112,13 +112,13 @@ async fn dropped(world: &World, why: &str) -> u64 {
 #[tokio::test]
 async fn a_request_s_spans_say_who_was_asked_what_it_cost_and_what_the_gate_said_below_the_caller_s_span() {
     let collector = collector().await;
-    let routes =
-        route_with(&["stability/core", "openai/gpt-image-2"], "    quality: true\n    attempts: {per_offer: 1}\n");
+    let routes = route_with(&["stability/core"], "    quality: true\n")
+        .replace("[\"stability/core\"]", "[stability/core, {offer: openai/gpt-image-2, when: [rejected]}]");
     let world = World::new(&with_server(&tracing(&collector, ""), &routes)).await;
     world.set(Name::Stability, |vendor| vendor.mode = Mode::Blank);
     let headers = [("traceparent", parent("01")), ("tracestate", "theirs=1".to_owned())];
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let asked = ask_with("a secret fox", json!({"seed": 7, "quality": "low"}));
+    let asked = ask_with("a secret fox", json!({"quality": "low"}));
     let drawn = world.draw_with(asked, &headers).await;
     assert_eq!((drawn.status, drawn.header("x-easel-attempts")), (200, "2"), "{}", drawn.text());
     let spans = spans(&collector, 6).await;
@@ -145,13 +145,12 @@ async fn a_request_s_spans_say_who_was_asked_what_it_cost_and_what_the_gate_said
         ("easel.quality", "low"),
         ("gen_ai.request.model", "m"),
         ("gen_ai.request.choice.count", "1"),
-        ("gen_ai.request.seed", "7"),
         ("gen_ai.output.type", "image"),
     ] {
         assert_eq!(said.get(key).map(String::as_str), Some(value), "{key}: {said:?}");
     }
     assert_eq!(said["easel.request_id"], drawn.header("x-easel-request-id"));
-    assert_eq!(words(&named(&spans, "cache").attributes)["easel.result"], "absent");
+    assert_eq!(words(&named(&spans, "cache").attributes)["easel.result"], "miss");
     let (first, second) = (named(&spans, "generate_content core"), named(&spans, "generate_content gpt-image-2"));
     for (call, offer, provider, outcome) in
         [(first, "stability/core", "stability", "rejected"), (second, "openai/gpt-image-2", "openai", "ok")]
@@ -191,15 +190,21 @@ async fn a_hit_has_a_span_for_the_cache_and_a_wait_for_a_slot_one_for_the_queue(
         route(&["stability/core"]).replace("kind: stability\n", "kind: stability\n    concurrency: {limit: 1}\n");
     let world = World::new(&with_server(&tracing(&collector, ""), &routes)).await;
     world.set(Name::Stability, |vendor| vendor.latency = Duration::from_millis(200));
-    let (fox, hen) = tokio::join!(world.draw(ask("a fox")), world.draw(ask("a hen")));
+    let hen = ask_with("a hen", json!({"seed": 7}));
+    let (fox, hen) = tokio::join!(world.draw(ask("a fox")), world.draw(hen));
     assert_eq!((fox.status, hen.status), (200, 200));
-    let drawn = spans(&collector, 7).await;
+    let drawn = spans(&collector, 9).await;
+    let seeds =
+        drawn.iter().filter(|span| words(&span.attributes).get("gen_ai.request.seed").is_some_and(|it| it == "7"));
+    let mut seeded: Vec<&str> = seeds.map(|span| span.name.as_str()).collect();
+    seeded.sort_unstable();
+    assert_eq!(seeded, ["POST /v1/images/generations", "generate_content core"]);
     let queue = named(&drawn, "queue");
     let said = words(&queue.attributes);
     assert_eq!((said["easel.result"].as_str(), said["easel.offers"].as_str()), ("granted", "stability/core"));
     assert!(drawn.iter().any(|span| span.span_id == queue.parent_span_id && within(queue, span)), "{drawn:?}");
     assert_eq!(world.draw(ask("a fox")).await.header("x-easel-cache"), "exact");
-    let all = spans(&collector, 9).await;
+    let all = spans(&collector, 11).await;
     let results: Vec<String> = all
         .iter()
         .filter(|span| span.name == "cache")
@@ -294,7 +299,7 @@ async fn what_a_collector_does_not_take_is_counted_and_not_sent_again() {
     let partial = ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec();
     let picky = Scripted::start(move |_| Then::Answer(answer(200, &[], &partial))).await;
     let closed = Scripted::start(|_| Then::Answer(answer(401, &[], b"who are you?"))).await;
-    for (collector, lost) in [(&picky, 2), (&closed, 3)] {
+    for (collector, lost) in [(&picky, 2), (&closed, 4)] {
         let world = World::new(&with_server(&tracing(collector, ""), &route(&["stability/core"]))).await;
         assert_eq!(world.draw(ask("a fox")).await.status, 200);
         let counted = async {
@@ -308,6 +313,33 @@ async fn what_a_collector_does_not_take_is_counted_and_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_scraper_of_open_metrics_finds_the_trace_behind_a_bucket_and_every_other_the_page_that_it_knows() {
+    let collector = collector().await;
+    let world = World::new(&with_server(&tracing(&collector, ""), &route(&["stability/core"]))).await;
+    assert_eq!(world.draw_with(ask("a fox"), &[("traceparent", &parent("01"))]).await.status, 200);
+    let scrape = async |accept: &str| {
+        let mut client = Client::connect(world.admin).await;
+        client.send("GET", "/metrics", &[("accept", accept)], b"").await;
+        let page = client.receive().await.unwrap();
+        (page.header("content-type").to_owned(), page.text())
+    };
+    let named = async {
+        loop {
+            let (kind, page) = scrape("application/openmetrics-text;version=1.0.0,text/plain;q=0.5").await;
+            assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+            assert!(page.ends_with("# EOF\n"));
+            let exemplar = format!(" # {{trace_id=\"{TRACE}\"}} ");
+            if page.lines().any(|line| line.starts_with("easel_request_seconds_bucket{") && line.contains(&exemplar)) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), named).await.expect("no bucket names the trace");
+    let (kind, page) = scrape("text/plain").await;
+    assert_eq!((kind.as_str(), page.contains(TRACE)), ("text/plain; version=0.0.4", false));
+}
+
+#[tokio::test]
 async fn a_reload_sends_spans_elsewhere_from_then_on() {
     let (before, after) = (collector().await, collector().await);
     let config = |collector: &Scripted| with_server(&tracing(collector, ""), &route(&["stability/core"]));
@@ -315,11 +347,11 @@ async fn a_reload_sends_spans_elsewhere_from_then_on() {
     assert_eq!(world.draw(ask("a fox")).await.status, 200);
     world.gateway.replace(plan(&config(&after), &world.sandbox.url())).unwrap();
     assert_eq!(world.draw(ask("a fox")).await.status, 200);
-    // A request, its look into the cache and a call; a request and its look into the cache.
-    assert_eq!((spans(&before, 3).await.len(), spans(&after, 2).await.len()), (3, 2));
+    // A request, its look into the cache, a call and its gate; a request and its look into the cache.
+    assert_eq!((spans(&before, 4).await.len(), spans(&after, 2).await.len()), (4, 2));
     world.gateway.replace(plan(&route(&["stability/core"]), &world.sandbox.url())).unwrap();
     assert_eq!(world.draw(ask("a fox")).await.status, 200);
-    assert_eq!((spans_now(&before).len(), spans_now(&after).len()), (3, 2));
+    assert_eq!((spans_now(&before).len(), spans_now(&after).len()), (4, 2));
 }
 
 #[tokio::test]
@@ -337,5 +369,5 @@ async fn the_last_spans_are_sent_at_the_end_and_a_collector_that_hangs_does_not_
         assert_eq!(running.drain().await, 0);
         assert!(began.elapsed() < Duration::from_secs(30), "the collector's own minute was waited for");
     }
-    assert_eq!(spans_now(&well).len(), 3);
+    assert_eq!(spans_now(&well).len(), 4);
 }
