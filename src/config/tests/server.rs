@@ -43,6 +43,39 @@ fn addresses_of_the_server_are_checked() {
 }
 
 #[test]
+fn where_spans_go_is_read_and_checked() {
+    let with = |tracing: &str| small("", "") + &format!("server: {{tracing: {{{tracing}}}}}\n");
+    let read = |tracing: &str| plan(&with(tracing)).server.tracing.unwrap();
+    let least = read("otlp: 'http://127.0.0.1:4318'");
+    assert_eq!(least.otlp.as_str(), "http://127.0.0.1:4318/v1/traces");
+    assert_eq!((least.sample_ppm, least.timeout, least.headers.len()), (1_000_000, Duration::from_secs(10), 0));
+    let all = read("otlp: 'https://a.example/otlp', sample: 2.5%, timeout: 3s, headers: {X-Team: t}");
+    assert_eq!((all.otlp.path(), all.sample_ppm, all.timeout), ("/otlp", 25_000, Duration::from_secs(3)));
+    assert_eq!(all.headers, [("x-team".to_owned(), Secret::new("t"))]);
+    assert_eq!(read("otlp: 'http://a.example', sample: 0%").sample_ppm, 0);
+    assert_eq!(plan(&small("", "")).server.tracing, None);
+    let wrong = |tracing: &str| {
+        problems(&with(tracing))
+            .into_iter()
+            .map(|problem| problem.split_once(' ').unwrap().1.to_owned())
+            .collect::<Vec<_>>()
+    };
+    let like = "like http://127.0.0.1:4318/v1/traces";
+    assert_eq!(wrong("sample: 1%"), [format!("this does not say where spans go | add `otlp:`, {like}")]);
+    let otlp = "otlp: 'http://a.example'";
+    assert_eq!(
+        wrong(&format!("{otlp}, sample: 101%")),
+        ["there are no more traces than all of them | write at most 100%"]
+    );
+    assert_eq!(wrong(&format!("{otlp}, timeout: 2m")), ["`2m` is longer than spans can wait | write at most 1m"]);
+    assert_eq!(
+        wrong(&format!("{otlp}, headers: {{Content-Type: x}}")),
+        ["Easel writes the header content-type by itself | delete it"]
+    );
+    assert_eq!(wrong(&format!("{otlp}, headers: {{x y: x}}")), ["`x y` is not the name of a header | -"]);
+}
+
+#[test]
 fn an_address_that_others_reach_needs_clients_or_the_word_that_anyone_may_ask() {
     let listen = |listen: &str, more: &str| read(&format!("{}server: {{listen: \"{listen}\"}}\n{more}", small("", "")));
     let client =
