@@ -260,7 +260,7 @@ fn with_error(mut attributes: Vec<KeyValue>, error: Option<&'static str>) -> Vec
 /// A list as a value, of which the first items are told; `None` for an empty one.
 fn texts(list: impl Iterator<Item = String>) -> Option<Value> {
     let list: Vec<StringValue> = list.take(LIST).map(StringValue::from).collect();
-    (!list.is_empty()).then(|| Value::Array(Array::String(list)))
+    (!list.is_empty()).then_some(Value::Array(Array::String(list)))
 }
 
 fn clients_text(text: &str) -> String {

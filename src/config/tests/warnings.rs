@@ -222,6 +222,25 @@ fn a_key_that_crosses_the_internet_in_clear_is_told() {
 }
 
 #[test]
+fn what_a_collector_is_told_is_no_text_of_the_file_and_crosses_no_open_network_in_clear() {
+    let to =
+        |otlp: &str, headers: &str| two("", &format!("server: {{tracing: {{otlp: '{otlp}', headers: {headers}}}}}\n"));
+    let (secret, none) = ("{authorization: \"Bearer ${KEY}\"}", "{}");
+    only(&to("http://otel.example/v1/traces", secret), "key_in_clear", &["collector", "https://"]);
+    for (otlp, headers) in
+        [("https://otel.example", secret), ("http://127.0.0.1:4318", secret), ("http://otel.example", none)]
+    {
+        assert_eq!(warnings(&to(otlp, headers)), [""; 0], "{otlp} {headers}");
+    }
+    only(
+        &to("https://otel.example", "{authorization: hush}"),
+        "literal_secret",
+        &["`authorization` stands in the file"],
+    );
+    only(&to("http://127.0.0.1:8080", none), "leads_to_itself", &["`otlp` leads to this Easel itself"]);
+}
+
+#[test]
 fn an_address_with_an_endpoint_or_without_a_version_is_told_with_the_right_one() {
     let at = |url: &str| two("", "").replace("kind: openai\n", &format!("kind: openai\n    base_url: {url}\n"));
     for (wrong, right) in [

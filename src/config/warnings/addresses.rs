@@ -47,6 +47,9 @@ pub(super) fn addresses(warner: &mut Warner, plan: &Plan, tree: NodePath<'_>, ki
     if let Some(passthrough) = &plan.server.passthrough {
         to_itself(warner, &plan.server, passthrough, at.key("passthrough"), "`passthrough`");
     }
+    if let Some(tracing) = &plan.server.tracing {
+        to_itself(warner, &plan.server, &tracing.otlp, at.key("tracing").key("otlp"), "`otlp`");
+    }
     links(warner, &plan.server, at);
 }
 

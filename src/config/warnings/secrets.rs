@@ -49,7 +49,7 @@ fn look(warner: &mut Warner, node: &Node, provider: Option<&str>) {
                             warner.findings.add(literal(entry.span().clone(), key, provider));
                         }
                     }
-                    NodeKind::Map(headers) if key == "headers" && provider.is_some() => {
+                    NodeKind::Map(headers) if key == "headers" && (provider.is_some() || to_collector(entries)) => {
                         headers.iter().for_each(|header| literal_header(warner, header, provider));
                     }
                     _ => look(warner, &entry.value, provider),
@@ -59,7 +59,12 @@ fn look(warner: &mut Warner, node: &Node, provider: Option<&str>) {
     }
 }
 
-/// Warns of a header that is sent to a vendor and by its name holds a secret.
+/// Whether these keys say where spans go.
+fn to_collector(entries: &[MapEntry]) -> bool {
+    entries.iter().any(|entry| entry.key == "otlp")
+}
+
+/// Warns of a header that is sent to a vendor or a collector and by its name holds a secret.
 fn literal_header(warner: &mut Warner, header: &MapEntry, provider: Option<&str>) {
     let name = header.key.to_lowercase();
     let secret = SECRET_WORDS.iter().any(|word| name.contains(word));
@@ -103,6 +108,14 @@ fn in_clear(warner: &mut Warner, plan: &Plan, tree: NodePath<'_>) {
                 format!("the key of `{name}` goes to {} unencrypted", account.base_url.host_str().unwrap_or("it"));
             warner.warn(Warning::KeyInClear, place, what, "write https:// instead of http://");
         }
+    }
+    if let Some(tracing) = plan.server.tracing.as_ref().filter(|tracing| !tracing.headers.is_empty())
+        && tracing.otlp.scheme() == "http"
+        && !is_within(&tracing.otlp)
+    {
+        let place = tree.key("server").key("tracing").key("otlp");
+        let what = "the headers for the collector go over the network unencrypted";
+        warner.warn(Warning::KeyInClear, place, what, "write https:// instead of http://");
     }
     for (index, alert) in plan.alerts.iter().enumerate() {
         let url = alert.webhook.as_ref().and_then(|webhook| webhook.reveal().parse::<url::Url>().ok());
