@@ -89,6 +89,10 @@ fn collect(text: &str, node: &Node, secret: bool, spans: &mut Vec<Span>) {
                     spans.push(entry.key_span.clone());
                 }
                 swallowed(text, &entry.key_span, is_secret, spans);
+                if let Some(headers) = collectors_headers(entry, entries) {
+                    headers.iter().for_each(|header| collect(text, &header.value, true, spans));
+                    continue;
+                }
                 collect(text, &entry.value, secret || is_secret_entry(entry, entries), spans);
             }
         }
@@ -103,13 +107,20 @@ fn swallowed(text: &str, span: &Span, is_secret: impl Fn(&str) -> bool, spans: &
     }
 }
 
+/// The headers for a collector of spans: whatever it wants to be told may be the key to it, by any name.
+fn collectors_headers<'a>(entry: &'a MapEntry, siblings: &[MapEntry]) -> Option<&'a [MapEntry]> {
+    let to_a_collector = entry.key == "headers" && siblings.iter().any(|sibling| sibling.key == "otlp");
+    match &entry.value.kind {
+        NodeKind::Map(headers) if to_a_collector => Some(headers),
+        _ => None,
+    }
+}
+
 /// `tls: {cert, key}` holds file names, and a mapping under a word like `tokenmix` is a provider or a model.
 fn is_secret_entry(entry: &MapEntry, siblings: &[MapEntry]) -> bool {
     let file_name = entry.key == "key" && siblings.iter().any(|sibling| sibling.key == "cert");
-    // Whatever a collector wants to be told may be the key to it.
-    let to_a_collector = entry.key == "headers" && siblings.iter().any(|sibling| sibling.key == "otlp");
     match entry.value.kind {
-        NodeKind::Map(_) => to_a_collector || nearest(&entry.key, SECRET_KEYS).is_some(),
+        NodeKind::Map(_) => nearest(&entry.key, SECRET_KEYS).is_some(),
         NodeKind::Scalar(_) | NodeKind::List(_) => is_secret(&entry.key) && !file_name,
     }
 }
@@ -189,7 +200,7 @@ mod tests {
         assert_eq!(redacted("{api_key, : sk-live-1}"), "{api_key, : *********}");
         assert_eq!(redacted("tls: {cert: a.pem, key: k.pem}"), "tls: {cert: a.pem, key: k.pem}");
         assert_eq!(redacted("u: http://joe:pw@host/x"), "u: http://******@host/x");
-        assert_eq!(redacted("{otlp: a, headers: {x-team: sk-1}}"), "{otlp: a, headers: {******: ****}}");
+        assert_eq!(redacted("{otlp: a, headers: {x-team: sk-1}}"), "{otlp: a, headers: {x-team: ****}}");
         assert_eq!(redacted("headers: {x-team: web}"), "headers: {x-team: web}");
     }
 
