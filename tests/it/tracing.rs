@@ -179,6 +179,16 @@ async fn a_request_s_spans_say_who_was_asked_what_it_cost_and_what_the_gate_said
         assert_eq!(said.get("easel.reject_reasons").map(String::as_str), reasons);
     }
     assert!(collector.asked().iter().all(|message| !String::from_utf8_lossy(&message.body).contains("secret fox")));
+    let line = async {
+        loop {
+            if let Some(line) = world.gateway.shared.recent_requests.find(drawn.header("x-easel-request-id")) {
+                return line;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let line = tokio::time::timeout(Duration::from_secs(30), line).await.expect("the request has no line");
+    assert!(line.contains(&format!("\"trace_id\":\"{TRACE}\"")), "{line}");
     assert_eq!(dropped(&world, "refused").await, 0);
     assert!(world.metrics().await.lines().any(|line| line == "easel_trace_spans_total 6"));
 }
