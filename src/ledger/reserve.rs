@@ -9,6 +9,7 @@ use crate::ledger::counter::{CounterKey, CounterScope};
 use crate::ledger::entry::{Entry, Owner, Purpose};
 use crate::ledger::hold::Hold;
 use crate::ledger::plan_counters::volume_keys;
+use crate::ledger::predecessor::left_here;
 use crate::ledger::state::{Ledger, LedgerState};
 use crate::money::Usd;
 use crate::pricing::volume_tiers::{dearest, tiers_for};
@@ -110,10 +111,10 @@ impl LedgerState {
         for (scope, budgets) in [client, route, provider].into_iter().zip(budgets) {
             for Budget { usd, per, zone } in budgets {
                 let key = CounterKey { scope: scope.clone(), per: *per, zone: zone.clone() };
-                let Some(counter) = self.counters.get(&key, now) else { continue };
-                let left = counter.left(*usd);
+                let Some(left) = left_here(&self.set_aside, &mut self.counters, (&key, *usd), now) else { continue };
                 if wanted > left {
-                    let (scope, resets) = (key.scope, counter.period.end);
+                    let resets = self.counters.get(&key, now).and_then(|counter| counter.period.end);
+                    let scope = key.scope;
                     short.push(BudgetExceeded { scope, per: *per, limit: *usd, left, wanted, resets });
                 }
             }

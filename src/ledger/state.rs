@@ -38,6 +38,8 @@ pub(super) struct LedgerState {
     /// For how long the windows know of everything.
     pub(super) looks_back: Duration,
     pub(super) fees: FeeHours,
+    /// What another process may spend of a budget, by the budget's key as it is written.
+    pub(super) set_aside: HashMap<String, Usd>,
 }
 
 impl Ledger {

@@ -19,6 +19,7 @@ use crate::request::ImageRequest;
 
 mod budgets;
 mod monthly_fee;
+mod predecessor;
 mod prices;
 mod rejected;
 mod restore;
