@@ -63,6 +63,8 @@ pub enum ErrorKind {
     IdempotencyFailed,
     /// An idempotency key whose request ended with the process, and may have been paid for.
     IdempotencyInterrupted,
+    /// An idempotency key whose request is under way in another process, one of which hands over to the other.
+    IdempotencyElsewhere,
     /// A fault of our own.
     Internal,
 }
@@ -81,7 +83,10 @@ impl ErrorKind {
             | ErrorKind::NotOfThisMachine => 403,
             ErrorKind::UnknownPath | ErrorKind::ModelNotFound | ErrorKind::FileNotFound => 404,
             ErrorKind::WrongMethod => 405,
-            ErrorKind::IdempotencyReused | ErrorKind::IdempotencyFailed | ErrorKind::IdempotencyInterrupted => 409,
+            ErrorKind::IdempotencyReused
+            | ErrorKind::IdempotencyFailed
+            | ErrorKind::IdempotencyInterrupted
+            | ErrorKind::IdempotencyElsewhere => 409,
             ErrorKind::IdempotencyGone => 410,
             ErrorKind::TooLarge => 413,
             ErrorKind::UnsupportedMedia => 415,
@@ -116,6 +121,7 @@ impl ErrorKind {
             | ErrorKind::IdempotencyGone
             | ErrorKind::IdempotencyFailed
             | ErrorKind::IdempotencyInterrupted
+            | ErrorKind::IdempotencyElsewhere
             | ErrorKind::PriceLimit => "invalid_request_error",
             ErrorKind::Refused => "image_generation_user_error",
             ErrorKind::Busy | ErrorKind::RateLimited => "rate_limit_error",
@@ -156,6 +162,7 @@ impl ErrorKind {
             ErrorKind::IdempotencyGone => "idempotency_pictures_gone",
             ErrorKind::IdempotencyFailed => "idempotency_paid_failure",
             ErrorKind::IdempotencyInterrupted => "idempotency_interrupted",
+            ErrorKind::IdempotencyElsewhere => "idempotency_elsewhere",
             ErrorKind::Internal => "internal_error",
         }
     }
@@ -168,6 +175,7 @@ impl ErrorKind {
             | ErrorKind::Unavailable
             | ErrorKind::UpstreamFailed
             | ErrorKind::DeadlineExceeded
+            | ErrorKind::IdempotencyElsewhere
             | ErrorKind::Internal => true,
             ErrorKind::InvalidRequest
             | ErrorKind::TooLarge

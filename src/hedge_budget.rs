@@ -6,6 +6,7 @@
 //! is handed the time.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,8 @@ impl HedgeBudgetExceeded {
 /// The budgets by route. They survive reloads; new bounds hold from the next call on.
 #[derive(Debug, Default)]
 pub struct HedgeBudgets {
+    /// Another process has the budgets now.
+    handed_over: AtomicBool,
     routes: Mutex<HashMap<String, Arc<Mutex<RouteHedges>>>>,
 }
 
@@ -65,8 +68,16 @@ impl HedgeBudgets {
         known.earned = known.earned.saturating_add(hedge.at_most_ppm.into()).min(MOST_KEPT);
     }
 
+    /// Whether another process has the budgets from now on: then nothing is hedged here.
+    pub fn set_handed_over(&self, handed_over: bool) {
+        self.handed_over.store(handed_over, Ordering::Release);
+    }
+
     /// What a hedge that may cost `usd` would pass now.
     pub fn exceeded(&self, route: &str, hedge: &Hedge, usd: Usd, now: Instant) -> Option<HedgeBudgetExceeded> {
+        if self.handed_over.load(Ordering::Acquire) {
+            return Some(HedgeBudgetExceeded::Share);
+        }
         lock(&self.of(route, now)).exceeded(hedge, usd, now)
     }
 
@@ -81,6 +92,9 @@ impl HedgeBudgets {
         usd: Usd,
         now: Instant,
     ) -> Result<HedgeReservation, HedgeBudgetExceeded> {
+        if self.handed_over.load(Ordering::Acquire) {
+            return Err(HedgeBudgetExceeded::Share);
+        }
         let known = self.of(route, now);
         let mut of_route = lock(&known);
         if let Some(exceeded) = of_route.exceeded(hedge, usd, now) {

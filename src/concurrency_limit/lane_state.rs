@@ -16,6 +16,8 @@ use crate::failure::FailureScope;
 #[derive(Debug)]
 pub(super) struct LaneState<W> {
     pub(super) bounds: Concurrency,
+    /// Slots of the config's limit that another process has, while one hands over to the other.
+    lent: usize,
     pub(super) in_flight: PerClass<usize>,
     /// What the vendor lets run of the whole account, where it has refused that.
     account_cap: Option<EffectiveCap>,
@@ -44,6 +46,7 @@ impl<W> LaneState<W> {
     pub(super) fn new(bounds: Concurrency) -> LaneState<W> {
         LaneState {
             bounds,
+            lent: 0,
             in_flight: PerClass::default(),
             account_cap: None,
             models: HashMap::new(),
@@ -62,9 +65,23 @@ impl<W> LaneState<W> {
         self.models.retain(|model, state| state.in_flight.sum() > 0 || keep(model));
     }
 
-    /// How many calls may run at once: the config's limit, or what the vendor lets run.
+    /// How many calls may run at once: the config's limit, as far as it is not lent, or what the vendor lets run.
     pub(super) fn limit(&self) -> usize {
-        self.account_cap.map_or(self.bounds.limit, |cap| cap.slots().min(self.bounds.limit))
+        let own = self.bounds.limit.saturating_sub(self.lent);
+        self.account_cap.map_or(own, |cap| cap.slots().min(own))
+    }
+
+    pub(super) fn lend(&mut self, slots: usize) {
+        self.lent = slots;
+    }
+
+    /// Keeps as many slots as calls run or wait, and at least so many, of those that it has. Lends the others, and returns how
+    /// many it keeps.
+    pub(super) fn keep(&mut self, at_least: usize) -> usize {
+        let wanted = self.in_flight.sum() + self.waiting(Priority::Live) + self.waiting(Priority::Batch);
+        let kept = wanted.max(at_least).min(self.bounds.limit.saturating_sub(self.lent));
+        self.lent = self.bounds.limit.saturating_sub(kept);
+        kept
     }
 
     /// How many calls of a model may run at once.

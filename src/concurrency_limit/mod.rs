@@ -139,6 +139,27 @@ impl Lane {
         self.hand_out(&mut state);
     }
 
+    /// Leaves so many slots to another process from now on.
+    pub fn lend(self: &Arc<Lane>, slots: usize) {
+        let mut state = self.lock();
+        state.lend(slots);
+        self.hand_out(&mut state);
+    }
+
+    /// Keeps half of the slots, or as many as calls run or wait, and one at least; returns how many. The others are another
+    /// process's.
+    pub fn halve(&self) -> usize {
+        let mut state = self.lock();
+        let half = (state.bounds.limit / 2).max(1);
+        state.keep(half)
+    }
+
+    /// Keeps of the slots that it has as many as calls run or wait, and `at_least` so many; returns how many. The others
+    /// are another process's.
+    pub fn keep(&self, at_least: usize) -> usize {
+        self.lock().keep(at_least)
+    }
+
     /// Slots taken by a class.
     pub fn in_flight(&self, class: Priority) -> usize {
         self.lock().in_flight(class)

@@ -64,6 +64,13 @@ impl AnswerKeeper {
         AnswerKeeper::Disk(DiskAnswers { files, kept: Mutex::new(kept.collect()), readers: Semaphore::new(READERS) })
     }
 
+    /// Takes up an answer that another process has written.
+    pub(super) fn take_up(&self, name: KeyName, begun: Moment, bytes: u64, checksum: [u8; 32]) {
+        if let AnswerKeeper::Disk(disk) = self {
+            lock(&disk.kept).insert(name, AnswerFile { begun, bytes, checksum, open: None });
+        }
+    }
+
     /// Whether keys are written into the ledger: where answers end with the process, so may they.
     pub(super) fn is_durable(&self) -> bool {
         matches!(self, AnswerKeeper::Disk(_))

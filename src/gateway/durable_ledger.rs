@@ -4,7 +4,7 @@
 //! sums that the record gives stand exactly between two entries: their place is marked under that lock, and they are read
 //! after it. Nothing here prices anything.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,12 +14,14 @@ use crate::calendar::{Moment, Per, Period};
 use crate::clock::Clock;
 use crate::config::plan::{self, OnLedgerError, Plan};
 use crate::dispatch::ChoiceReason;
+use crate::gateway::ledger_handover::LedgerHandover;
 use crate::gateway::savings::{Saving, Savings};
 use crate::ledger::counter::{CounterKey, CounterScope, CounterSum};
 use crate::ledger::entry::{Purpose, Verdict};
 use crate::ledger::sliding_window::{KEPT, VerdictChange, WindowFact, WindowSum, Windows};
 use crate::ledger::{BudgetExceeded, Charge, Hold, Intent, Ledger, Settled, add_to_windows, counter_keys};
 use crate::money::Usd;
+use crate::store::handover::PredecessorCursor;
 use crate::store::report::{Figures, ReportBy, ReportQuery};
 use crate::store::request_lines::RequestLine;
 use crate::store::settled_queries::{Filter, Sums};
@@ -32,13 +34,15 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 
 /// The ledger and its record.
 pub struct DurableLedger {
-    ledger: Arc<Ledger>,
-    store: Arc<Store>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) store: Arc<Store>,
     savings: Savings,
     on_error: OnLedgerError,
-    clock: Clock,
+    pub(super) clock: Clock,
     /// Verdicts that changed what was settled before.
     verdicts: AtomicU64,
+    /// How far the attempts of the process before are known that hands over to this one.
+    pub(super) predecessor: Mutex<Option<PredecessorCursor>>,
 }
 
 /// What was paid, in advance or not, and what may have been charged besides.
@@ -56,19 +60,21 @@ impl DurableLedger {
     /// Opens the record at `place` and goes on where it ends. What is booked from then on is booked by `clock`. Blocks.
     ///
     /// # Errors
-    /// When it cannot be opened or read, or another process writes it.
+    /// When it cannot be opened or read, or another process writes it that does not hand over to this one.
     pub fn open_record(
         ledger: Arc<Ledger>,
         server: &plan::Server,
         place: Location,
         clock: Clock,
+        predecessor: Option<&LedgerHandover>,
     ) -> Result<DurableLedger, StoreError> {
         let now = clock.now();
         let on_error = server.ledger.on_error;
         if place == Location::Memory {
             ledger.no_fees_before(now);
         }
-        let options = Options::new(server.ledger.retention, on_error);
+        let mut options = Options::new(server.ledger.retention, on_error);
+        options.beside_predecessor = predecessor.is_some();
         let OpenedStore { store, last_id, interrupted, interrupted_usd } = Store::open(place, options, now)?;
         if interrupted > 0 {
             log::warn!(
@@ -76,7 +82,13 @@ impl DurableLedger {
             );
         }
         ledger.resume(last_id);
-        Ok(DurableLedger { ledger, store, savings: Savings::default(), on_error, clock, verdicts: AtomicU64::new(0) })
+        let (savings, verdicts, predecessor) = (Savings::default(), AtomicU64::new(0), predecessor.cloned());
+        let opened =
+            DurableLedger { ledger, store, savings, on_error, clock, verdicts, predecessor: Mutex::default() };
+        if let Some(handover) = predecessor {
+            opened.take_up(handover)?;
+        }
+        Ok(opened)
     }
 
     /// Counts all that `plan` needs to have counted, from what the record says of it. Blocks.

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
@@ -23,7 +24,7 @@ use crate::idempotency::{
 };
 use crate::request::ImageRequest;
 use crate::store::answer_files::AnswerFiles;
-use crate::store::{KeyWrite, Store, StoreError, StoredKey, Write};
+use crate::store::{KeyClaim, KeyWrite, Store, StoreError, StoredKey, Write};
 
 /// A request's key, and what the request asks for.
 pub struct KeyedRequest {
@@ -53,14 +54,17 @@ pub struct KeyWaiter {
 /// Every idempotency key, and what is kept for it.
 pub struct IdempotencyBook {
     table: Mutex<KeyTable<KeyWaiter>>,
-    answers: AnswerKeeper,
-    store: Arc<Store>,
+    pub(super) answers: AnswerKeeper,
+    pub(super) store: Arc<Store>,
+    /// Whether another process takes requests with keys too, one of which hands over to the other.
+    pub(super) beside_another: AtomicBool,
 }
 
 /// What a request with a key does.
 pub enum Turn {
-    /// It is the first: it is drawn, and then its turn is ended.
-    First(FirstTurn),
+    /// It is the first: it is drawn, and then its turn is ended. Where another process takes requests too, the key has to be
+    /// claimed before ([`IdempotencyBook::claim`]).
+    First(FirstTurn, Option<KeyClaim>),
     /// It waits for the first.
     Join(KeyWaiter),
     /// It is answered again: the key, and when it began.
@@ -91,16 +95,22 @@ impl IdempotencyBook {
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn open(server: &plan::Server, store: &Arc<Store>, now: Moment) -> Result<IdempotencyBook, StoreError> {
+    pub fn open(
+        server: &plan::Server,
+        store: &Arc<Store>,
+        now: Moment,
+        beside_another: bool,
+    ) -> Result<IdempotencyBook, StoreError> {
         let (mut table, bounds) = (KeyTable::new(NO_BOUNDS), bounds(&server.idempotency));
         let answers = match &server.state_dir {
             None => AnswerKeeper::in_memory(),
             Some(dir) => {
                 let keys = store.reading(|view| view.idempotency_keys()).wait()?;
-                take_up(dir, keys, &mut table)
+                take_up(dir, keys, &mut table, beside_another)
             }
         };
-        let book = IdempotencyBook { table: Mutex::new(table), answers, store: store.clone() };
+        let beside_another = AtomicBool::new(beside_another);
+        let book = IdempotencyBook { table: Mutex::new(table), answers, store: store.clone(), beside_another };
         book.change(|table| table.resize(bounds, now));
         Ok(book)
     }
@@ -117,8 +127,13 @@ impl IdempotencyBook {
         self.change(|table| match table.begin(name, &tenant, digest, now, waiter) {
             Begin::First(_) => {
                 let (key, request) = (key.as_str().into(), request_id.clone());
-                self.write(KeyWrite::Begun { name, begun: now, tenant, key, digest, request });
-                Turn::First(FirstTurn { name, begun: now })
+                let claim = KeyClaim { name, begun: now, tenant, key, digest, request };
+                let turn = FirstTurn { name, begun: now };
+                if self.beside_another.load(Ordering::Acquire) && self.answers.is_durable() {
+                    return Turn::First(turn, Some(claim));
+                }
+                self.write(KeyWrite::Begun(claim));
+                Turn::First(turn, None)
             }
             Begin::Join(waiter) => Turn::Join(waiter),
             Begin::Replay(begun) => Turn::Replay(name, begun),
@@ -215,7 +230,7 @@ impl IdempotencyBook {
     }
 
     /// Changes the table and removes what it gives up, from the ledger at once and from disk when there is time.
-    fn change<T>(&self, change: impl FnOnce(&mut KeyTable<KeyWaiter>) -> T) -> T {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut KeyTable<KeyWaiter>) -> T) -> T {
         let mut left = Vec::new();
         let changed = {
             let mut table = self.lock();
@@ -260,13 +275,21 @@ fn bounds(rules: &plan::Idempotency) -> Bounds {
     Bounds { window: rules.window, keys: rules.keys, bytes: rules.pictures }
 }
 
-/// Takes up the keys of an earlier process, and looks which of their answers are still there.
-fn take_up(state_dir: &Path, keys: Vec<StoredKey>, table: &mut KeyTable<KeyWaiter>) -> AnswerKeeper {
+/// Takes up the keys of an earlier process, and looks which of their answers are still there. Where that process still
+/// writes some, what is under way is its own until it has ended.
+fn take_up(
+    state_dir: &Path,
+    mut keys: Vec<StoredKey>,
+    table: &mut KeyTable<KeyWaiter>,
+    beside_another: bool,
+) -> AnswerKeeper {
     let files = AnswerFiles::of(state_dir);
+    keys.retain(|stored| !beside_another || stored.key.state != KeyState::UnderWay);
     let answers = keys.iter().filter(|stored| stored.key.state == KeyState::Answered);
     let answers: Vec<_> = answers.map(|stored| (&stored.key, stored.checksum)).collect();
     let there: Vec<_> = answers.iter().map(|(key, _)| (key.name, key.begun, key.bytes)).collect();
-    let missing = files.sweep(&there).unwrap_or_else(|why| {
+    let missing = if beside_another { Ok(files.missing(&there)) } else { files.sweep(&there) };
+    let missing = missing.unwrap_or_else(|why| {
         log::warn!("the answers of idempotency keys in {} cannot be looked at: {why}", state_dir.display());
         Vec::new()
     });

@@ -5,26 +5,33 @@
 //! its next request. A key whose request failed and cost nothing is free again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep_until;
 
+use crate::calendar::Moment;
 use crate::dispatch::no_picture_error;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::detached_task::Detached;
 use crate::gateway::idempotency_book::{FirstTurn, KeyWaiter, KeyedRequest, Turn};
+use crate::gateway::idempotency_handover::Claimed;
 use crate::gateway::log_context::within_request;
 use crate::gateway::outcome::{CacheUse, Outcome};
 use crate::gateway::progress;
 use crate::gateway::serve_request::ServeRequest;
 use crate::gateway::shared::Shared;
 use crate::gateway::single_flight::Flight;
-use crate::idempotency::{KeyRefusal, KeyUse};
+use crate::idempotency::{KeyName, KeyRefusal, KeyUse};
 use crate::money::Usd;
 use crate::request::ResponseFormat;
+use crate::store::KeyClaim;
 
 /// The header's name.
 const HEADER: &str = "idempotency-key";
+
+/// When to ask again for what is under way in another process: nobody tells when it is there.
+const ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// Serves a request with a key to its end.
 pub async fn serve(mut serving: ServeRequest, keyed: KeyedRequest) -> Outcome {
@@ -34,7 +41,7 @@ pub async fn serve(mut serving: ServeRequest, keyed: KeyedRequest) -> Outcome {
     let waiter = KeyWaiter { flight: sender.flights(), outcome };
     let turn = shared.idempotency.begin(keyed, &serving.id, shared.clock.now(), || waiter.clone());
     let word = match &turn {
-        Turn::First(_) => KeyUse::First.as_str(),
+        Turn::First(..) => KeyUse::First.as_str(),
         Turn::Join(_) => KeyUse::Joined.as_str(),
         Turn::Replay(..) => KeyUse::Replayed.as_str(),
         Turn::Refused(why) => why.as_str(),
@@ -42,16 +49,21 @@ pub async fn serve(mut serving: ServeRequest, keyed: KeyedRequest) -> Outcome {
     shared.metrics.idempotency.with_label_values(&[word]).inc();
     serving.progress = Some(sender);
     match turn {
-        Turn::First(turn) => {
-            first(serving, FirstRequest { shared, turn, told, flight: waiter.flight, ended: false }).await
+        Turn::First(turn, claim) => {
+            first(serving, FirstRequest { shared, turn, claim, told, flight: waiter.flight, ended: false }).await
         }
         Turn::Join(waiter) => join(&serving, waiter).await,
-        Turn::Replay(name, begun) => match shared.idempotency.answer(name, begun).await {
-            Ok(Some(answer)) => answer.outcome(serving.snapshot.version),
-            Ok(None) => unserved(&serving, refusal(KeyRefusal::Gone)),
-            Err(why) => unserved(&serving, unreadable(&why)),
-        },
+        Turn::Replay(name, begun) => replay(&serving, name, begun).await,
         Turn::Refused(why) => unserved(&serving, refusal(why)),
+    }
+}
+
+/// Answers it again.
+async fn replay(serving: &ServeRequest, name: KeyName, begun: Moment) -> Outcome {
+    match serving.shared.idempotency.answer(name, begun).await {
+        Ok(Some(answer)) => answer.outcome(serving.snapshot.version),
+        Ok(None) => unserved(serving, refusal(KeyRefusal::Gone)),
+        Err(why) => unserved(serving, unreadable(&why)),
     }
 }
 
@@ -59,6 +71,8 @@ pub async fn serve(mut serving: ServeRequest, keyed: KeyedRequest) -> Outcome {
 struct FirstRequest {
     shared: Arc<Shared>,
     turn: FirstTurn,
+    /// What is to be claimed before it is drawn, where another process takes requests too.
+    claim: Option<KeyClaim>,
     /// Where the others hear how it ended.
     told: watch::Sender<Option<Outcome>>,
     flight: watch::Receiver<Option<Arc<Flight>>>,
@@ -70,6 +84,11 @@ async fn first(serving: ServeRequest, mut first: FirstRequest) -> Outcome {
     let (version, tracker, id) = (serving.snapshot.version, serving.shared.work.clone(), serving.id.clone());
     let (answer, mut answered) = oneshot::channel();
     let work = async move {
+        if let Some(outcome) = first.stood_for(&serving).await {
+            first.end(&outcome);
+            let _ = answer.send(outcome);
+            return;
+        }
         let outcome = Outcome { idempotency: Some(KeyUse::First), ..serving.run().await };
         if outcome.result.is_ok() {
             first.succeed(&outcome).await;
@@ -92,6 +111,14 @@ async fn first(serving: ServeRequest, mut first: FirstRequest) -> Outcome {
 }
 
 impl FirstRequest {
+    /// How it is answered where its key stands for a request of another process already.
+    async fn stood_for(&mut self, serving: &ServeRequest) -> Option<Outcome> {
+        match self.shared.idempotency.claim(self.claim.take()?).await? {
+            Claimed::Replay(name, begun) => Some(replay(serving, name, begun).await),
+            Claimed::Refused(why) => Some(unserved(serving, refusal(why))),
+        }
+    }
+
     async fn succeed(&mut self, outcome: &Outcome) {
         self.shared.idempotency.answered(&self.turn, outcome).await;
         self.end(outcome);
@@ -194,11 +221,17 @@ fn refusal(why: KeyRefusal) -> Error {
             "The request with the key in 'idempotency-key' failed after a provider was paid, or may have been. Send a new \
              key to have it tried and paid for again.",
         ),
+        KeyRefusal::Elsewhere => (
+            ErrorKind::IdempotencyElsewhere,
+            "The request with the key in 'idempotency-key' is under way in another process, while one hands over to the \
+             other. Send the same again in a moment to get its answer.",
+        ),
         KeyRefusal::Interrupted => (
             ErrorKind::IdempotencyInterrupted,
             "Easel stopped, or failed, while the request with the key in 'idempotency-key' was under way. Its pictures are lost, and \
              they may have been paid for. Send a new key to have it drawn and paid for again.",
         ),
     };
-    Error::new(kind, message).with_param(HEADER)
+    let error = Error::new(kind, message).with_param(HEADER);
+    if why == KeyRefusal::Elsewhere { error.with_retry_after(ELSEWHERE) } else { error }
 }

@@ -14,6 +14,7 @@ use crate::canonical::Canonical;
 use crate::clock::Clock;
 use crate::config::plan::{OutsideJudge, Plan, Route};
 use crate::error::{Error, ErrorKind};
+use crate::gateway::handover::Handover;
 use crate::gateway::idempotency_book::KeyedRequest;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::picture_disk::{OnGone, PictureDisk};
@@ -47,11 +48,14 @@ mod equivalence_record;
 pub mod explain;
 pub mod feedback;
 pub mod gateway_request;
+pub mod handover;
 pub mod idempotency_book;
+pub mod idempotency_handover;
 mod idempotent_request;
 pub mod ignored_proxy;
 mod join_few;
 mod kept_answer;
+pub mod ledger_handover;
 pub mod last_reload;
 mod learn_equivalences;
 pub mod log_context;
@@ -117,7 +121,7 @@ impl Gateway {
     /// As [`Gateway::new`].
     pub fn with_parts(plan: Plan, clock: Clock, client: Box<dyn HttpClient>) -> Result<Arc<Gateway>, StartError> {
         let place = plan.server.state_dir.clone().map_or(Location::Memory, Location::Dir);
-        Gateway::open(plan, place, clock, client)
+        Gateway::open(plan, place, clock, client, None)
     }
 
     /// A gateway that explains requests and serves none, by what the ledger in the plan's `state_dir` says, where there is
@@ -130,7 +134,7 @@ impl Gateway {
         // Everything else that lies there belongs to the process that serves.
         plan.disk_cache = None;
         let dir = plan.server.state_dir.take().filter(|dir| dir.join(crate::store::connection::FILE).exists());
-        Gateway::open(plan, dir.map_or(Location::Memory, Location::ReadOnly), clock, Box::new(PooledClient::new()))
+        Gateway::open(plan, dir.map_or(Location::Memory, Location::ReadOnly), clock, Box::new(PooledClient::new()), None)
     }
 
     fn open(
@@ -138,22 +142,26 @@ impl Gateway {
         place: Location,
         clock: Clock,
         client: Box<dyn HttpClient>,
+        predecessor: Option<&Handover>,
     ) -> Result<Arc<Gateway>, StartError> {
         let on_gone = OnGone::default();
         let disk = plan.disk_cache.as_ref().map(|disk| PictureDisk::open(disk, clock.clone(), on_gone.clone()));
         let (disk, left) = disk.transpose()?.unzip();
         let mut secret = [0u8; 40];
-        match &disk {
+        match (&disk, predecessor) {
             // Kept there, so that ids and links are the same after a restart.
-            Some(disk) => secret.copy_from_slice(disk.disk().secret()),
-            None => getrandom::fill(&mut secret)?,
+            (Some(disk), _) => secret.copy_from_slice(disk.disk().secret()),
+            (None, Some(handover)) => secret = handover.secret_bytes()?,
+            (None, None) => getrandom::fill(&mut secret)?,
         }
         let hex: String = secret[8..].iter().map(|byte| format!("{byte:02x}")).collect();
         let mut seed = [0u8; 8];
         seed.copy_from_slice(&secret[..8]);
-        let shared = Shared::open(&plan, place, clock.clone(), client, u64::from_le_bytes(seed), disk)?;
+        let ledger = predecessor.map(|handover| &handover.ledger);
+        let shared = Shared::open(&plan, place, clock.clone(), client, u64::from_le_bytes(seed), disk, ledger)?;
         let link_secret = Secret::new(hex);
-        let snapshot = Snapshot::new(1, plan, &link_secret)?;
+        let version = predecessor.map_or(1, |handover| handover.version.saturating_add(1));
+        let snapshot = Snapshot::new(version, plan, &link_secret)?;
         shared.cache.restore(left.unwrap_or_default(), |route| snapshot.near_lists(route), std::time::Instant::now());
         shared.durable_ledger.follow(&snapshot.plan)?;
         shared.recall_hedges(&snapshot.plan)?;
@@ -178,7 +186,7 @@ impl Gateway {
         };
         // Nobody else has set it.
         let _ = on_gone.set(Box::new(forget));
-        gateway.record_reload(1);
+        gateway.record_reload(version);
         Ok(Arc::new(gateway))
     }
 

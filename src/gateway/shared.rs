@@ -27,6 +27,7 @@ use crate::gateway::shadow_hits::ShadowHits;
 use crate::gateway::single_flight::Flights;
 use crate::gateway::start_and_replace_errors::StartError;
 use crate::hedge_budget::{HEDGE_WINDOW, HedgeBudgets};
+use crate::gateway::ledger_handover::LedgerHandover;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimiter;
@@ -102,7 +103,8 @@ pub struct Shared {
 
 impl Shared {
     /// Everything that `plan` needs, with the ledger at `place`. Blocks while that is read. `clock` tells when
-    /// something is paid, `client` carries out the calls, `hash_seed` is secret, pictures are on `disk` as well.
+    /// something is paid, `client` carries out the calls, `hash_seed` is secret, pictures are on `disk` as well. `predecessor`
+    /// is what another process says that hands over to this one.
     ///
     /// # Errors
     /// When the ledger cannot be opened, or two metrics share a name.
@@ -113,10 +115,13 @@ impl Shared {
         client: Box<dyn HttpClient>,
         hash_seed: u64,
         disk: Option<PictureDisk>,
+        predecessor: Option<&LedgerHandover>,
     ) -> Result<Shared, StartError> {
         let ledger = Arc::new(Ledger::default());
-        let durable_ledger = DurableLedger::open_record(ledger.clone(), &plan.server, place, clock.clone())?;
-        let idempotency = IdempotencyBook::open(&plan.server, durable_ledger.store(), clock.now())?;
+        let durable_ledger =
+            DurableLedger::open_record(ledger.clone(), &plan.server, place, clock.clone(), predecessor)?;
+        let idempotency =
+            IdempotencyBook::open(&plan.server, durable_ledger.store(), clock.now(), predecessor.is_some())?;
         let metrics = Metrics::new(&ledger)?;
         let near_misses = metrics.near_misses.clone();
         let equivalences = EquivalenceRecord::open(durable_ledger.store(), clock.clone(), near_misses)?;
@@ -199,6 +204,13 @@ impl Shared {
             return act(&mut turns);
         }
         act(&mut self.turns.entry(route.to_owned()).or_default())
+    }
+
+    /// Keeps of each provider's slots what `keep` says, and tells how many that are.
+    pub fn slots_kept(&self, keep: impl Fn(&Lane) -> usize) -> Vec<(String, usize)> {
+        let mut kept: Vec<_> = self.lanes.iter().map(|lane| (lane.key().clone(), keep(lane.value()))).collect();
+        kept.sort();
+        kept
     }
 
     /// The concurrency lane of a provider, made on first use.

@@ -22,6 +22,9 @@ pub enum StartError {
     /// The cache's directory cannot be used.
     #[error(transparent)]
     Disk(#[from] OpenError),
+    /// What another process says that hands over makes no sense.
+    #[error("the process before hands over something that makes no sense")]
+    BadHandover,
 }
 
 /// Why a new plan is not put in force.

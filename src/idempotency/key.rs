@@ -121,6 +121,8 @@ pub enum KeyRefusal {
     Failed,
     /// Easel ended while its request was under way, and something may have been paid for it.
     Interrupted,
+    /// Its request is under way in another process, one of which hands over to the other.
+    Elsewhere,
 }
 
 impl KeyRefusal {
@@ -131,6 +133,7 @@ impl KeyRefusal {
             KeyRefusal::Gone => "gone",
             KeyRefusal::Failed => "failed",
             KeyRefusal::Interrupted => "interrupted",
+            KeyRefusal::Elsewhere => "elsewhere",
         }
     }
 }

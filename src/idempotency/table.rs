@@ -217,6 +217,17 @@ impl<W: Clone> KeyTable<W> {
         self.settle(name, &tenant, begun, state);
     }
 
+    /// The keys whose first request is under way.
+    pub fn under_way(&self) -> Vec<KeyName> {
+        let under_way = |entry: &KeyEntry<W>| matches!(entry.state, EntryState::UnderWay(_));
+        self.entries.iter().filter(|(_, entry)| under_way(entry)).map(|(name, _)| *name).collect()
+    }
+
+    /// Whether a key stands for a request.
+    pub fn knows(&self, name: &KeyName) -> bool {
+        self.entries.contains_key(name)
+    }
+
     /// Forgets the keys whose window is over.
     pub fn expire(&mut self, now: Moment) {
         let window = self.bounds.window;

@@ -9,7 +9,6 @@ use crate::ledger::counter::{CounterKey, CounterScope};
 use crate::ledger::entry::{Entry, Owner, Purpose};
 use crate::ledger::hold::Hold;
 use crate::ledger::plan_counters::volume_keys;
-use crate::ledger::predecessor::left_here;
 use crate::ledger::state::{Ledger, LedgerState};
 use crate::money::Usd;
 use crate::pricing::volume_tiers::{dearest, tiers_for};
@@ -68,6 +67,7 @@ impl Ledger {
         if let Some(short) = short {
             return Err(short);
         }
+        state.use_allowances(&owner, budgets, estimate);
         state.last_id += 1;
         let entry = Entry { id: state.last_id, at: now, request, owner, purpose, pictures, estimate, chosen };
         state.counters.reserve(&entry);
@@ -111,7 +111,8 @@ impl LedgerState {
         for (scope, budgets) in [client, route, provider].into_iter().zip(budgets) {
             for Budget { usd, per, zone } in budgets {
                 let key = CounterKey { scope: scope.clone(), per: *per, zone: zone.clone() };
-                let Some(left) = left_here(&self.set_aside, &mut self.counters, (&key, *usd), now) else { continue };
+                let Some(left) = self.counters.get(&key, now).map(|counter| counter.left(*usd)) else { continue };
+                let left = self.shared_budgets.own_part(&key, left);
                 if wanted > left {
                     let resets = self.counters.get(&key, now).and_then(|counter| counter.period.end);
                     let scope = key.scope;

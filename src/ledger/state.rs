@@ -8,6 +8,7 @@ use crate::calendar::Moment;
 use crate::ledger::counter::{CounterKey, Counters};
 use crate::ledger::entry::{Entry, Purpose, Settlement};
 use crate::ledger::fee_hours::FeeHours;
+use crate::ledger::predecessor::SharedBudgets;
 use crate::ledger::sliding_window::event::WindowEvent;
 use crate::ledger::sliding_window::{WindowFact, Windows};
 use crate::ledger::spend::Spend;
@@ -38,8 +39,8 @@ pub(super) struct LedgerState {
     /// For how long the windows know of everything.
     pub(super) looks_back: Duration,
     pub(super) fees: FeeHours,
-    /// What another process may spend of a budget, by the budget's key as it is written.
-    pub(super) set_aside: HashMap<String, Usd>,
+    /// What of the budgets is another process's, while one hands over to the other.
+    pub(super) shared_budgets: SharedBudgets,
 }
 
 impl Ledger {

@@ -93,6 +93,14 @@ impl AnswerFiles {
         }
     }
 
+    /// Which of `kept` are missing or of another length. Removes nothing: what else is there is another process's. Blocks.
+    pub fn missing(&self, kept: &[(KeyName, Moment, u64)]) -> Vec<KeyName> {
+        let there = |(name, begun, bytes): &&(KeyName, Moment, u64)| {
+            fs::metadata(self.path(*name, *begun)).is_ok_and(|file| file.len() == *bytes)
+        };
+        kept.iter().filter(|kept| !there(kept)).map(|(name, ..)| *name).collect()
+    }
+
     /// Removes every file that is none of `kept`, and returns which of these are missing or of another length. Blocks.
     ///
     /// # Errors

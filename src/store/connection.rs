@@ -4,6 +4,7 @@
 //! Nothing here knows what the rows mean.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -31,10 +32,35 @@ const READING: Duration = Duration::from_secs(2);
 pub(super) struct StoreConnections {
     /// To the ledger.
     pub(super) ledger: Connection,
-    /// Keeps other writers out for as long as it lives; `None` in memory.
-    pub(super) lock: Option<Connection>,
+    /// Keeps other writers out; held by nobody in memory.
+    pub(super) lock: WriterLock,
     /// Which file it is; `None` in memory.
     pub(super) file: Option<FileIdentity>,
+}
+
+/// What keeps other writers out for as long as it is held.
+#[derive(Clone, Default)]
+pub(super) struct WriterLock(Arc<Mutex<Option<Connection>>>);
+
+impl WriterLock {
+    /// Takes the lock of the ledger in `dir`.
+    ///
+    /// # Errors
+    /// When another process holds it, or the disk's words.
+    pub(super) fn take(&self, dir: &Path) -> Result<(), StoreError> {
+        *lock(&self.0) = Some(take_lock(dir)?);
+        Ok(())
+    }
+
+    /// Lets others write.
+    pub(super) fn release(&self) {
+        *lock(&self.0) = None;
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A connection is as whole after a panic as before: SQLite's own state is what counts.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the ledger takes: all its pages, those included that hold nothing at present.
@@ -52,18 +78,19 @@ pub(super) fn bytes(ledger: &Connection) -> rusqlite::Result<u64> {
 /// # Errors
 /// When the directory or the file cannot be made or read, another process writes it, or it is of a newer version.
 pub(super) fn open(place: &Location) -> Result<StoreConnections, StoreError> {
-    let (mut ledger, lock, path) = match place {
-        Location::Memory => (Connection::open_in_memory()?, None, None),
+    let lock = WriterLock::default();
+    let (mut ledger, path) = match place {
+        Location::Memory => (Connection::open_in_memory()?, None),
         Location::ReadOnly(dir) => {
             // What is wrong with it is told now, and not by whoever reads first.
             drop(read(dir)?);
-            (Connection::open_in_memory()?, None, None)
+            (Connection::open_in_memory()?, None)
         }
         Location::Dir(dir) => {
             let why = |why| StoreError::NoDirectory { dir: dir.clone(), why };
             std::fs::create_dir_all(dir).map_err(why)?;
-            let lock = lock(dir)?;
-            (Connection::open(dir.join(FILE))?, Some(lock), Some((dir, dir.join(FILE))))
+            lock.take(dir)?;
+            (Connection::open(dir.join(FILE))?, Some((dir, dir.join(FILE))))
         }
     };
     ledger.busy_timeout(OPENING)?;
@@ -85,7 +112,7 @@ pub(super) fn open(place: &Location) -> Result<StoreConnections, StoreError> {
     Ok(StoreConnections { ledger, lock, file })
 }
 
-fn lock(dir: &Path) -> Result<Connection, StoreError> {
+fn take_lock(dir: &Path) -> Result<Connection, StoreError> {
     let lock = Connection::open(dir.join(LOCK))?;
     lock.busy_timeout(Duration::ZERO)?;
     match lock.execute_batch("BEGIN EXCLUSIVE") {

@@ -1,10 +1,10 @@
 //! The rows of idempotency keys: what is written of one, what a crash leaves of it, and all there are.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::calendar::Moment;
 use crate::idempotency::{KeyName, KeyState, RestoredKey};
-use crate::store::store_types::KeyWrite;
+use crate::store::store_types::{KeyClaim, KeyWrite};
 
 /// A key's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct StoredKey {
 /// What the disk says.
 pub(super) fn write(ledger: &Connection, write: &KeyWrite) -> rusqlite::Result<()> {
     match write {
-        KeyWrite::Begun { name, begun, tenant, key, digest, request } => {
+        KeyWrite::Begun(KeyClaim { name, begun, tenant, key, digest, request }) => {
             let mut insert = ledger.prepare_cached(
                 "INSERT OR REPLACE INTO idempotency_keys (name, tenant, key, digest, request, begun_at, state)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -61,6 +61,50 @@ pub(super) fn settle_interrupted(ledger: &Connection) -> rusqlite::Result<()> {
     )?;
     ledger.execute("DELETE FROM idempotency_keys WHERE state = ?1", [KeyState::UnderWay.as_str()])?;
     Ok(())
+}
+
+/// The same while another process writes its own: of the keys but `own`. Frees nothing that is under way here.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn settle_interrupted_but(ledger: &Connection, own: &[KeyName]) -> rusqlite::Result<()> {
+    let mut under_way = ledger.prepare("SELECT name, request FROM idempotency_keys WHERE state = ?1")?;
+    let rows = under_way
+        .query_map([KeyState::UnderWay.as_str()], |row| Ok((KeyName(row.get(0)?), row.get::<_, String>(1)?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut paid = ledger.prepare(
+        "SELECT 1 FROM attempts WHERE request = ?1 AND purpose = 'draw' AND (usd > 0 OR prepaid > 0 OR uncertain > 0)",
+    )?;
+    for (name, request) in rows.into_iter().filter(|(name, _)| !own.contains(name)) {
+        if paid.exists([request])? {
+            let text = "UPDATE idempotency_keys SET state = ?2 WHERE name = ?1";
+            ledger.execute(text, params![name.0, KeyState::Interrupted.as_str()])?;
+        } else {
+            ledger.execute("DELETE FROM idempotency_keys WHERE name = ?1", [name.0])?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes that a key began, unless it is there already: then what is there, or nothing where it is this very request's.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn claim(ledger: &Connection, key: &KeyClaim) -> rusqlite::Result<Option<StoredKey>> {
+    let KeyClaim { name, begun, tenant, key, digest, request } = key;
+    let mut insert = ledger.prepare_cached(
+        "INSERT INTO idempotency_keys (name, tenant, key, digest, request, begun_at, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+    )?;
+    let state = KeyState::UnderWay.as_str();
+    if insert.execute(params![name.0, tenant, key, digest, request, begun.millis(), state])? == 1 {
+        return Ok(None);
+    }
+    let mut find = ledger.prepare_cached(
+        "SELECT name, tenant, digest, begun_at, state, bytes, checksum FROM idempotency_keys
+         WHERE name = ?1 AND request <> ?2",
+    )?;
+    Ok(find.query_row(params![name.0, request], stored).optional()?.flatten())
 }
 
 /// Every key, the oldest first. A row that makes no sense is left out.

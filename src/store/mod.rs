@@ -21,6 +21,7 @@ use crate::equivalences::Equivalence;
 use crate::ledger::entry::{Owner, Verdict};
 use crate::money::Usd;
 use crate::store::attempts_of::RequestRows;
+use crate::store::connection::WriterLock;
 use crate::store::file_identity::FileIdentity;
 use crate::store::queue::{Queue, QueueItem};
 use crate::store::report::{Page, Report, ReportQuery, ReportRow};
@@ -33,7 +34,9 @@ mod columns;
 pub mod connection;
 mod equivalence_rows;
 pub mod file_identity;
+pub mod handover;
 mod idempotency_keys;
+mod predecessor_rows;
 mod queue;
 mod recovery;
 pub mod report;
@@ -50,7 +53,7 @@ mod writer;
 pub use crate::store::idempotency_keys::StoredKey;
 pub(crate) use crate::store::store_types::VerdictWrite;
 pub use crate::store::store_types::{
-    EquivalenceWrite, Health, KeyWrite, Location, Options, StoreError, Unwritten, VerdictEffect, Write,
+    EquivalenceWrite, Health, KeyClaim, KeyWrite, Location, Options, StoreError, Unwritten, VerdictEffect, Write,
 };
 
 /// How long a store that is dropped without [`Store::close`] waits for its writer, which may hang on a dead disk.
@@ -76,6 +79,9 @@ pub struct Store {
     place: Location,
     file: Option<FileIdentity>,
     queue: Arc<Queue>,
+    lock: WriterLock,
+    /// What is read from while the process before is taken up.
+    pinned: Mutex<Option<Arc<Mutex<Connection>>>>,
     commit_timeout: Duration,
     ended: watch::Receiver<()>,
     gone: Mutex<mpsc::Receiver<()>>,
@@ -98,17 +104,20 @@ impl Store {
         prepare: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<OpenedStore, StoreError> {
         let mut opened = connection::open(&place)?;
-        let (interrupted, interrupted_usd) = recovery::settle_interrupted(&mut opened.ledger)?;
+        let (interrupted, interrupted_usd) = match options.beside_predecessor {
+            true => (0, Usd::ZERO),
+            false => recovery::settle_interrupted(&mut opened.ledger)?,
+        };
         let last_id = recovery::last_id(&opened.ledger)?;
         prepare(&opened.ledger)?;
         let gather = (!matches!(place, Location::Dir(_))).then_some(GATHER);
         let queue = Arc::new(Queue::new(options.backlog, options.on_error, gather));
         let (end, ended) = watch::channel(());
         let (going, gone) = mpsc::channel();
-        let file = opened.file.clone();
+        let (file, lock) = (opened.file.clone(), opened.lock.clone());
         let writer = writer::StoreWriter::new(opened, queue.clone(), &options, now);
         // Dropped when the thread ends, however it ends; after the writer, whose file is closed by then.
-        let last = EndSignal { queue: queue.clone(), _end: end, _going: going };
+        let last = EndSignal { queue: queue.clone(), lock: lock.clone(), _end: end, _going: going };
         std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || {
@@ -116,7 +125,11 @@ impl Store {
                 writer.run();
             })
             .map_err(StoreError::NoThread)?;
-        let store = Store { place, file, queue, commit_timeout: options.commit_timeout, ended, gone: Mutex::new(gone) };
+        let (commit_timeout, gone) = (options.commit_timeout, Mutex::new(gone));
+        let store = Store { place, file, queue, lock, pinned: Mutex::default(), commit_timeout, ended, gone };
+        if options.beside_predecessor {
+            store.pin()?;
+        }
         Ok(OpenedStore { store: Arc::new(store), last_id, interrupted, interrupted_usd })
     }
 
@@ -198,6 +211,9 @@ impl Store {
         &self,
         read: impl FnOnce(ReadSnapshot<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> PendingRead<T> {
+        if let Some(pinned) = self.pinned() {
+            return PendingRead(Box::new(move || read(ReadSnapshot(&connection::lock(&pinned)))));
+        }
         match self.place.dir() {
             None => PendingRead(self.run_on_writer(move |ledger| read(ReadSnapshot(ledger)))),
             Some(dir) => {
@@ -398,12 +414,14 @@ impl Drop for Store {
 /// Tells everybody that the writer has ended.
 struct EndSignal {
     queue: Arc<Queue>,
+    lock: WriterLock,
     _end: watch::Sender<()>,
     _going: mpsc::Sender<()>,
 }
 
 impl Drop for EndSignal {
     fn drop(&mut self) {
+        self.lock.release();
         let left = self.queue.end();
         if left > 0 {
             log::error!("the ledger ended without {left} changes that could not be written");

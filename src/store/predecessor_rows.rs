@@ -5,15 +5,16 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::calendar::Moment;
-use crate::ledger::entry::{CostSource, Delivered, Entry, Purpose, Settlement};
 use crate::ledger::Rejections;
+use crate::ledger::entry::{CostSource, Delivered, Entry, Purpose, Settlement};
 use crate::store::columns::{count, owner, usd};
+use crate::store::recovery;
 
 /// Numbers that a process which hands over may still give: many times what it can begin while it ends its requests.
 pub const NUMBERS: i64 = 1_000_000;
 
 /// What became of attempts of the process before.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PredecessorRows {
     /// Those that are under way and were not known.
     pub opened: Vec<Entry>,
@@ -23,20 +24,34 @@ pub struct PredecessorRows {
     pub released: Vec<i64>,
 }
 
-/// What became of `known`, and what is under way besides among numbers up to `last`. `newest` is the largest that was seen.
-pub(super) fn read(ledger: &Connection, known: &[i64], newest: i64, last: i64) -> rusqlite::Result<PredecessorRows> {
+/// Where somebody stands who follows those attempts.
+#[derive(Clone, Debug, Default)]
+pub struct PredecessorCursor {
+    /// Those that are under way.
+    pub known: Vec<i64>,
+    /// The largest number that was seen.
+    pub newest: i64,
+    /// The largest that can be.
+    pub last: i64,
+}
+
+/// What became of the known ones, and what began after the newest.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn read(ledger: &Connection, cursor: &PredecessorCursor) -> rusqlite::Result<PredecessorRows> {
     let mut rows = PredecessorRows::default();
-    let mut open = ledger.prepare_cached(
+    let mut began = ledger.prepare_cached(
         "SELECT tenant, route, provider, model, id, opened_at, request, purpose, asked, estimate
          FROM attempts WHERE id > ?1 AND id <= ?2 ORDER BY id",
     )?;
-    rows.opened = open.query_map([newest, last], entry)?.collect::<rusqlite::Result<_>>()?;
+    rows.opened = began.query_map([cursor.newest, cursor.last], entry)?.collect::<rusqlite::Result<_>>()?;
     let began: Vec<i64> = rows.opened.iter().map(|entry| entry.id).collect();
     let mut find = ledger.prepare_cached(
         "SELECT settled_at, usd, prepaid, lost, uncertain, source, billed, refused, rejected, outcome, latency_us
          FROM attempts WHERE id = ?1",
     )?;
-    for id in known.iter().copied().chain(began) {
+    for id in cursor.known.iter().copied().chain(began) {
         match find.query_row([id], settlement).optional()? {
             None => rows.released.push(id),
             Some(None) => {}
@@ -44,6 +59,19 @@ pub(super) fn read(ledger: &Connection, known: &[i64], newest: i64, last: i64) -
         }
     }
     Ok(rows)
+}
+
+/// What is under way, and the largest number that is there.
+///
+/// # Errors
+/// What the disk says.
+pub(super) fn under_way(ledger: &Connection) -> rusqlite::Result<(Vec<Entry>, i64)> {
+    let mut open = ledger.prepare(
+        "SELECT tenant, route, provider, model, id, opened_at, request, purpose, asked, estimate
+         FROM attempts WHERE settled_at IS NULL ORDER BY id",
+    )?;
+    let open = open.query_map([], entry)?.collect::<rusqlite::Result<_>>()?;
+    Ok((open, recovery::last_id(ledger)?))
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {

@@ -50,6 +50,8 @@ pub struct Options {
     pub commit_timeout: Duration,
     /// Rows kept in [`Location::Memory`]; older ones become part of a sum.
     pub memory_rows: usize,
+    /// Whether another process that hands over to this one still writes what it has under way.
+    pub beside_predecessor: bool,
 }
 
 impl Options {
@@ -60,7 +62,7 @@ impl Options {
             OnLedgerError::Refuse => Duration::from_secs(5),
             OnLedgerError::Continue => Duration::from_millis(250),
         };
-        Options { retention, on_error, backlog: 100_000, commit_timeout, memory_rows: 100_000 }
+        Options { retention, on_error, backlog: 100_000, commit_timeout, memory_rows: 100_000, beside_predecessor: false }
     }
 }
 
@@ -186,24 +188,28 @@ pub enum EquivalenceWrite {
     },
 }
 
+/// A key whose first request came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyClaim {
+    /// What stands for it.
+    pub name: KeyName,
+    /// When.
+    pub begun: Moment,
+    /// Whose it is.
+    pub tenant: Arc<str>,
+    /// The key as the client sent it.
+    pub key: Arc<str>,
+    /// The digest of the request.
+    pub digest: [u8; 32],
+    /// The request's own id, by which its attempts are found.
+    pub request: Arc<str>,
+}
+
 /// What became of an idempotency key. `begun` tells a key from a later one of the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyWrite {
     /// Its first request came.
-    Begun {
-        /// What stands for it.
-        name: KeyName,
-        /// When.
-        begun: Moment,
-        /// Whose it is.
-        tenant: Arc<str>,
-        /// The key as the client sent it.
-        key: Arc<str>,
-        /// The digest of the request.
-        digest: [u8; 32],
-        /// The request's own id, by which its attempts are found.
-        request: Arc<str>,
-    },
+    Begun(KeyClaim),
     /// Its first request ended.
     Ended {
         /// Which.

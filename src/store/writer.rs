@@ -30,7 +30,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// What the thread owns.
 pub(super) struct StoreWriter {
     ledger: Connection,
-    _lock: Option<Connection>,
     file: Option<FileIdentity>,
     queue: Arc<Queue>,
     retention: Duration,
@@ -51,10 +50,9 @@ impl StoreWriter {
         options: &Options,
         now: Moment,
     ) -> StoreWriter {
-        let bound = opened.lock.is_none().then_some(options.memory_rows);
+        let bound = opened.file.is_none().then_some(options.memory_rows);
         StoreWriter {
             ledger: opened.ledger,
-            _lock: opened.lock,
             file: opened.file,
             queue,
             retention: options.retention,

@@ -115,7 +115,7 @@ proptest! {
         let plans = growing(on_disk.then(|| dir.path()));
         let ledger = Arc::new(Ledger::default());
         let place = plans[0].server.state_dir.clone().map_or(Location::Memory, Location::Dir);
-        let durable_ledger = DurableLedger::open_record(ledger.clone(), &plans[0].server, place, Clock::System).unwrap();
+        let durable_ledger = DurableLedger::open_record(ledger.clone(), &plans[0].server, place, Clock::System, None).unwrap();
         let ended = AtomicBool::new(false);
         let settled = std::thread::scope(|scope| {
             let booking: Vec<_> = amounts.chunks(30).map(|some| scope.spawn(|| book(&durable_ledger, &plans[0], some))).collect();
@@ -178,7 +178,7 @@ proptest! {
         let open = || {
             let (ledger, place) = (Arc::new(Ledger::default()), Location::Dir(dir.path().to_owned()));
             let clock = Clock::Manual(clock.clone());
-            let durable_ledger = DurableLedger::open_record(ledger.clone(), &plan.server, place, clock).unwrap();
+            let durable_ledger = DurableLedger::open_record(ledger.clone(), &plan.server, place, clock, None).unwrap();
             durable_ledger.follow(&plan).unwrap();
             (ledger, durable_ledger)
         };

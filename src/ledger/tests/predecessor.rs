@@ -27,18 +27,34 @@ fn two_processes_that_share_a_budget_never_spend_more_than_it_together() {
         new.adopt(entry(id));
     }
     new.count(&counter_keys(&plan), NOON, |keys| told(vec![CounterSum::default(); keys.len()])).unwrap();
-    let limits: Vec<(CounterKey, Usd)> = counter_keys(&plan).into_iter().map(|key| (key, usd("1"))).collect();
-    new.set_aside(&old.halve_budgets(&limits, NOON));
+    new.set_aside(&old.halve_budgets(&plan, NOON));
     assert_eq!(
         (tenths(&old, &plan), tenths(&new, &plan)),
         (3, 3),
         "seven tenths were left, and nobody has the odd one"
     );
+    assert_eq!(tenths(&old, &plan), 0, "an allowance only becomes less");
     // What the old one ends is counted in the new one as what it came to.
     let cheaper = Settlement { usd: usd("0.05"), ..Settlement::nothing(NOON) };
     assert!(new.settle_adopted(101, &cheaper, NOON) && !new.settle_adopted(101, &cheaper, NOON));
     new.release_adopted(102, NOON);
     assert_eq!(tenths(&new, &plan), 5);
+    assert_eq!(new.under_way_up_to(1_000), [103]);
     new.spend_alone();
     assert_eq!(tenths(&new, &plan), 8, "a twentieth is spent, and a tenth is still under way");
+}
+
+#[test]
+fn a_budget_that_begins_again_is_no_new_allowance_for_the_process_that_ends() {
+    let plan = plan("budget: {usd: 1, per: day},", "price: 0.1");
+    let (old, new) = (ledger(&plan), Arc::new(Ledger::default()));
+    new.count(&counter_keys(&plan), NOON, |keys| told(vec![CounterSum::default(); keys.len()])).unwrap();
+    new.set_aside(&old.halve_budgets(&plan, NOON));
+    let tomorrow = NOON.after(Duration::from_secs(86_400));
+    let opened = |ledger: &Arc<Ledger>| {
+        let held: Vec<_> =
+            std::iter::from_fn(|| ledger.reserve(intent(&plan, 1, usd("0.1")), tomorrow, |_| ()).ok()).collect();
+        held.len()
+    };
+    assert_eq!((opened(&old), opened(&new)), (5, 5));
 }

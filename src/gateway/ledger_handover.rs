@@ -1,0 +1,105 @@
+//! The ledger and its record while one process hands over to another: what the one gives away, and how the other follows
+//! what that one still has under way.
+
+use std::sync::PoisonError;
+
+use crate::config::plan::Plan;
+use crate::gateway::durable_ledger::DurableLedger;
+use crate::ledger::SetAside;
+use crate::store::StoreError;
+use crate::store::handover::{NUMBERS, PredecessorCursor, PredecessorRows};
+
+/// What a process says of its ledger that hands over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerHandover {
+    /// The newest number that it gave to an attempt. It gives no more than [`NUMBERS`] further ones.
+    pub last_id: i64,
+    /// What it may still spend.
+    pub set_aside: Vec<SetAside>,
+}
+
+impl DurableLedger {
+    /// Writes all that waits, and lets another process write and spend besides. Blocks.
+    ///
+    /// # Errors
+    /// When something cannot be written; nothing is handed over then.
+    pub fn hand_over(&self, plan: &Plan) -> Result<LedgerHandover, StoreError> {
+        self.write_savings();
+        self.store.flush()?;
+        let set_aside = self.ledger.halve_budgets(plan, self.clock.now());
+        match self.store.hand_over() {
+            Ok(()) => Ok(LedgerHandover { last_id: self.ledger.last_id(), set_aside }),
+            Err(error) => {
+                self.ledger.spend_alone();
+                Err(error)
+            }
+        }
+    }
+
+    /// Goes on alone, because the other process did not begin. Blocks.
+    ///
+    /// # Errors
+    /// When another process writes.
+    pub fn take_back(&self) -> Result<(), StoreError> {
+        self.store.take_back()?;
+        self.ledger.spend_alone();
+        Ok(())
+    }
+
+    /// Takes up what the process before has under way. All that is counted until [`DurableLedger::taken_up`] is counted as it
+    /// is now. Blocks.
+    pub(super) fn take_up(&self, handover: LedgerHandover) -> Result<(), StoreError> {
+        let LedgerHandover { last_id, set_aside } = handover;
+        let last = last_id.saturating_add(NUMBERS);
+        let (under_way, newest) = self.store.under_way()?;
+        under_way.into_iter().for_each(|entry| self.ledger.adopt(entry));
+        self.ledger.set_aside(&set_aside);
+        self.ledger.resume(last);
+        *self.cursor() = Some(PredecessorCursor { known: Vec::new(), newest, last });
+        Ok(())
+    }
+
+    /// All is counted: what is read from now on is what is there.
+    pub fn taken_up(&self) {
+        self.store.unpin();
+    }
+
+    /// Counts what became of the attempts of the process before. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be read; the next time tells it too.
+    pub fn follow_predecessor(&self) -> Result<(), StoreError> {
+        let Some(cursor) = self.cursor().clone() else { return Ok(()) };
+        let known = self.ledger.under_way_up_to(cursor.last);
+        let PredecessorRows { opened, settled, released } =
+            self.store.predecessor_rows(PredecessorCursor { known, ..cursor.clone() })?;
+        let newest = opened.iter().map(|entry| entry.id).fold(cursor.newest, i64::max);
+        let now = self.clock.now();
+        opened.into_iter().for_each(|entry| self.ledger.adopt(entry));
+        settled.iter().for_each(|(id, settlement)| drop(self.ledger.settle_adopted(*id, settlement, now)));
+        released.into_iter().for_each(|id| self.ledger.release_adopted(id, now));
+        *self.cursor() = Some(PredecessorCursor { newest, ..cursor });
+        Ok(())
+    }
+
+    /// The largest number that the process before can give, where there is one.
+    pub fn predecessor_last(&self) -> Option<i64> {
+        self.cursor().as_ref().map(|cursor| cursor.last)
+    }
+
+    /// The process before has ended, and what it left is settled. Blocks.
+    ///
+    /// # Errors
+    /// When its last rows cannot be read.
+    pub fn end_predecessor(&self) -> Result<(), StoreError> {
+        self.follow_predecessor()?;
+        *self.cursor() = None;
+        self.ledger.spend_alone();
+        Ok(())
+    }
+
+    fn cursor(&self) -> std::sync::MutexGuard<'_, Option<PredecessorCursor>> {
+        // It is replaced whole.
+        self.predecessor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
