@@ -11,7 +11,7 @@
 //! ```text
 //! 5  main.rs cli/ internals
 //!                      the command line, and what Easel's tests and benches use besides the API
-//! 4  server/ admin/ sidecar
+//! 4  server/ admin/ sidecar upgrade/
 //!                      HTTP with clients, HTTP with operators, and both together as the command line runs them
 //! 3  gateway/          the only floor that waits: the life of a request, single flight, attempts, reload
 //!    upstream/ store/ disk_cache/ alert_manager span_exporter/ clock
@@ -132,6 +132,8 @@ mod upstream;
 mod admin;
 mod server;
 pub mod sidecar;
+#[cfg(feature = "cli")]
+mod upgrade;
 
 // Floor 5: the command line, and what tests and benches use besides the API.
 #[cfg(feature = "cli")]

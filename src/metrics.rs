@@ -88,6 +88,8 @@ pub struct Metrics {
     pub reload_timestamp: IntGauge,
     /// The config's version.
     pub config_version: IntGauge,
+    /// Upgrades that came to nothing, by why.
+    pub upgrades_refused: IntCounterVec,
     /// Lines of the access log that were lost because nobody took them in time.
     pub access_lines_dropped: IntCounter,
     /// The same of the diagnostics.
@@ -172,6 +174,11 @@ impl Metrics {
             reload_success,
             reload_timestamp,
             config_version,
+            upgrades_refused: made.counters(
+                "upgrades_refused_total",
+                "Upgrades asked for that came to nothing.",
+                &["reason"],
+            )?,
             access_lines_dropped: log_dropped.with_label_values(&["access"]),
             diagnostic_lines_dropped: log_dropped.with_label_values(&["diagnostic"]),
             alert_state,

@@ -4,7 +4,8 @@
 //! of its own, and cannot say which port it was given; a sidecar wants to stop the moment its work is done, and tests
 //! want port 0.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -62,6 +63,15 @@ pub enum NotListening {
     Tls(String),
 }
 
+/// Listening sockets that another process has bound, and gives to this one.
+#[derive(Default)]
+pub struct BoundSockets {
+    /// For `server.listen`.
+    pub clients: Option<StdTcpListener>,
+    /// For `server.admin`.
+    pub operators: Option<StdTcpListener>,
+}
+
 /// A server that answers.
 pub struct RunningSidecar {
     /// Where clients connect; the real port where the config said 0.
@@ -72,15 +82,18 @@ pub struct RunningSidecar {
     pub admin: SocketAddr,
     gateway: Arc<Gateway>,
     log: AccessLog,
+    /// The listening sockets, for another process.
+    sockets: [OwnedFd; 2],
     draining: Arc<AtomicBool>,
     delayed: Arc<AtomicBool>,
     in_flight: Arc<AtomicUsize>,
+    stop_accepting: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     stop_admin: watch::Sender<bool>,
     connections: [Arc<Connections>; 2],
     services: Vec<JoinHandle<()>>,
     certificate: Option<JoinHandle<()>>,
-    background_tasks: BackgroundTasks,
+    background_tasks: Option<BackgroundTasks>,
 }
 
 /// Binds both listeners and serves `gateway` on the present tokio runtime.
@@ -88,10 +101,18 @@ pub struct RunningSidecar {
 /// # Errors
 /// When an address cannot be bound or the TLS files cannot be used; nothing is served then.
 pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<RunningSidecar, NotListening> {
+    start_on(gateway, log, BoundSockets::default())
+}
+
+/// The same on sockets that are bound already.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_on(gateway: Arc<Gateway>, log: AccessLog, bound: BoundSockets) -> Result<RunningSidecar, NotListening> {
     let snapshot = gateway.snapshot();
     let (server, metrics) = (&snapshot.plan.server, &gateway.shared.metrics);
-    let (clients, addr) = bind(&server.listen)?;
-    let (operators, admin) = bind(&server.admin)?;
+    let Bound { listener: clients, addr, socket } = bind(&server.listen, bound.clients)?;
+    let Bound { listener: operators, addr: admin, socket: admin_socket } = bind(&server.admin, bound.operators)?;
     let (certificate, tls) = certificate(server).map_err(NotListening::Tls)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let easel = Easel::new(gateway.clone(), log.clone(), format!("{scheme}://{}", reachable(addr)));
@@ -101,28 +122,31 @@ pub fn start(gateway: Arc<Gateway>, log: AccessLog) -> Result<RunningSidecar, No
     let readiness = Readiness::until(draining.clone());
     let delayed = readiness.delayed();
     let for_operators = for_operators(admin, readiness, &gateway, &connections[1]);
+    let (stop_accepting, accepting) = watch::channel(false);
     let (stop, stopping) = watch::channel(false);
     // Health is told until the very end: a draining server is alive, but not ready.
     let (stop_admin, stopping_admin) = watch::channel(false);
     let services = vec![
-        tokio::spawn(for_clients.listen(clients, stopping)),
-        tokio::spawn(for_operators.listen(operators, stopping_admin)),
+        tokio::spawn(for_clients.listen(clients, accepting, stopping)),
+        tokio::spawn(for_operators.listen(operators, stopping_admin.clone(), stopping_admin)),
     ];
     let certificate = certificate.map(|certificate| {
         let success = metrics.certificate_reload_success.with_label_values(&["clients"]);
         let end = metrics.certificate_end.with_label_values(&["clients"]);
         tokio::spawn(certificate.follow(POLL_INTERVAL, CertificateGauges { success, end }))
     });
-    let background_tasks = background::start(&gateway);
+    let background_tasks = Some(background::start(&gateway));
     Ok(RunningSidecar {
         addr,
         scheme,
         admin,
         gateway,
         log,
+        sockets: [socket, admin_socket],
         draining,
         delayed,
         in_flight,
+        stop_accepting,
         stop,
         stop_admin,
         connections,
@@ -181,16 +205,32 @@ fn for_operators(
     }
 }
 
-/// Listens on the first of an address's meanings that can be bound.
-fn bind(address: &str) -> Result<(TcpListener, SocketAddr), NotListening> {
+/// A socket that listens.
+struct Bound {
+    listener: TcpListener,
+    addr: SocketAddr,
+    /// The same socket once more.
+    socket: OwnedFd,
+}
+
+impl Bound {
+    fn of(listener: TcpListener) -> std::io::Result<Bound> {
+        let (addr, socket) = (listener.local_addr()?, listener.as_fd().try_clone_to_owned()?);
+        Ok(Bound { listener, addr, socket })
+    }
+}
+
+/// Listens on the first of an address's meanings that can be bound, if it is not `bound` already.
+fn bind(address: &str, bound: Option<StdTcpListener>) -> Result<Bound, NotListening> {
     let failed = |why| NotListening::Bind { address: address.to_owned(), why };
+    if let Some(bound) = bound {
+        let listener = bound.set_nonblocking(true).and_then(|()| TcpListener::from_std(bound));
+        return listener.and_then(Bound::of).map_err(failed);
+    }
     let mut last = std::io::ErrorKind::AddrNotAvailable.into();
     for meaning in address.to_socket_addrs().map_err(failed)? {
         match listen(meaning) {
-            Ok(listener) => {
-                let addr = listener.local_addr().map_err(failed)?;
-                return Ok((listener, addr));
-            }
+            Ok(listener) => return Bound::of(listener).map_err(failed),
             Err(why) => last = why,
         }
     }
@@ -240,12 +280,51 @@ impl RunningSidecar {
         tokio::time::sleep(delay).await;
     }
 
+    /// `server.listen` and `server.admin` as the sockets were bound.
+    pub fn addresses(&self) -> (String, String) {
+        self.gateway.bound_addresses()
+    }
+
+    /// The listening sockets, for a process that takes over: clients' and operators'.
+    pub fn sockets(&self) -> [BorrowedFd<'_>; 2] {
+        self.sockets.each_ref().map(AsFd::as_fd)
+    }
+
+    /// Stops what the process does by itself, because another one does it now.
+    pub fn pause_background(&mut self) {
+        self.background_tasks = None;
+    }
+
+    /// Goes on with that.
+    pub fn resume_background(&mut self) {
+        self.background_tasks = Some(background::start(&self.gateway));
+    }
+
+    /// Leaves new connections and operators to another process that listens on the same sockets, and goes on serving on
+    /// the connections that are there until they are closed, or `longest` is over: each answer asks its client to come by a
+    /// new connection. Whoever shuts a connection at once would cut off what its client is about to send.
+    pub async fn give_way(&self, longest: Duration) {
+        self.stop_accepting.send_replace(true);
+        self.stop_admin.send_replace(true);
+        self.draining.store(true, Ordering::Release);
+        let [clients, _] = &self.connections;
+        let gone = async {
+            while clients.open() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = tokio::time::timeout(longest, gone).await;
+    }
+
     /// Stops accepting, lets what is in flight finish (client requests and drawings nobody waits for any more), and
     /// returns how many requests were cut off because the configured drain time was over.
     pub async fn drain(self) -> usize {
         let drain_timeout = self.gateway.snapshot().plan.server.drain;
         self.draining.store(true, Ordering::Release);
         self.delayed.store(false, Ordering::Release);
+        // A socket that somebody holds takes connections in that nobody serves.
+        drop(self.sockets);
+        self.stop_accepting.send_replace(true);
         self.stop.send_replace(true);
         self.gateway.shared.work.close();
         let idle = async {

@@ -1,4 +1,4 @@
-//! `easel serve`: load, listen, follow changes of the config, drain on SIGTERM.
+//! `easel serve`: load, listen, follow changes of the config, hand over on SIGUSR2, drain on SIGTERM.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,8 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::cli;
 use crate::config::plan::Plan;
@@ -19,7 +21,9 @@ use crate::gateway::config_watcher::{POLL_INTERVAL, Watch};
 use crate::server::access_log::AccessLog;
 use crate::server::log_writer::stream;
 use crate::server::process_log::{ProcessLog, tell_panics};
-use crate::sidecar::{self, RunningSidecar};
+use crate::sidecar::{self, BoundSockets, RunningSidecar};
+use crate::upgrade::predecessor::{GIVES_WAY, NotUpgraded, Program, ServingSuccessor, Successor, UpgradeRefusal};
+use crate::upgrade::successor::{EndingPredecessor, Predecessor};
 
 /// How often memory that nobody uses goes back to the system.
 const GIVE_BACK: Duration = Duration::from_secs(10);
@@ -68,23 +72,34 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &Process
     for note in proxy.into_iter().chain(gateway::config_warnings::notes(&plan)) {
         log::warn!("{note}");
     }
-    let gateway = match Gateway::new(plan) {
-        Ok(gateway) => gateway,
+    let Begun { gateway, sockets, predecessor } = match begin(plan).await {
+        Ok(begun) => begun,
         Err(error) => return cli::failed(error),
     };
+    for why in UpgradeRefusal::ALL {
+        // Those that have not happened are told as well: an alert sees the first one.
+        gateway.shared.metrics.upgrades_refused.with_label_values(&[why.as_str()]);
+    }
     diagnostics.lines().count_in(gateway.shared.metrics.diagnostic_lines_dropped.clone());
     let log = if access_log { to_stdout(&gateway) } else { Ok(AccessLog::off()) };
     let log = match log {
         Ok(log) => log,
         Err(error) => return cli::failed(format!("no access log: {error}")),
     };
-    let running = match sidecar::start(gateway.clone(), log) {
+    let running = match sidecar::start_on(gateway.clone(), log, sockets) {
         Ok(running) => running,
         Err(error) => return cli::failed(error),
     };
     // From here on nothing goes to standard error but through the log: nobody may be reading there.
     tell_panics();
     log::info!("images on {}://{}, metrics and health on http://{}", running.scheme, running.addr, running.admin);
+    match predecessor {
+        None => tell_service_manager(&[NotifyState::Ready]),
+        Some(predecessor) => match predecessor.follow(&gateway).await {
+            Ok(()) => log::info!("this process takes over: new connections come here, the process before ends its own"),
+            Err(error) => log::warn!("the process before is gone already: {error}"),
+        },
+    }
     tokio::spawn(return_free_memory());
     tokio::spawn(follow_log_rules(diagnostics.clone(), gateway.clone()));
     until_stopped(gateway, watch, running, signals).await
@@ -117,11 +132,41 @@ fn to_stdout(gateway: &Gateway) -> std::io::Result<AccessLog> {
     AccessLog::to(stream(std::io::stdout())?, gateway)
 }
 
+/// A gateway, and what the process before gave for it.
+struct Begun {
+    gateway: Arc<Gateway>,
+    sockets: BoundSockets,
+    predecessor: Option<EndingPredecessor>,
+}
+
+/// Opens the gateway, as the successor of another process where that is at standard input.
+async fn begin(plan: Plan) -> Result<Begun, String> {
+    match Predecessor::of_this_process().map_err(|error| error.to_string())? {
+        None => {
+            let gateway = Gateway::new(plan).map_err(|error| error.to_string())?;
+            Ok(Begun { gateway, sockets: BoundSockets::default(), predecessor: None })
+        }
+        Some(predecessor) => {
+            let (gateway, sockets, predecessor) =
+                predecessor.take_over(plan).await.map_err(|error| error.to_string())?;
+            Ok(Begun { gateway, sockets, predecessor: Some(predecessor) })
+        }
+    }
+}
+
+/// Tells systemd, where it has started this process and wants to know (`Type=notify`).
+fn tell_service_manager(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        log::warn!("the service manager is not told: {error}");
+    }
+}
+
 /// The signals that mean something here.
 struct Signals {
     hup: Signal,
     term: Signal,
     interrupt: Signal,
+    upgrade: Signal,
 }
 
 impl Signals {
@@ -131,32 +176,59 @@ impl Signals {
             hup: signal(SignalKind::hangup())?,
             term: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            upgrade: signal(SignalKind::user_defined2())?,
         })
     }
 }
 
-/// Follows SIGHUP and the file until SIGTERM or SIGINT, then drains. SIGTERM comes from what others reach Easel by, so
-/// it is announced for `server.drain_delay` first; who presses Ctrl-C waits for nobody. One signal more ends the delay, and
-/// another the wait for what is in flight.
+/// The config as it is followed.
+struct FollowedConfig {
+    reload_now: mpsc::Sender<()>,
+    follower: JoinHandle<Option<Watch>>,
+}
+
+impl FollowedConfig {
+    fn start(watch: Watch, gateway: Arc<Gateway>) -> FollowedConfig {
+        let (reload_now, asked) = mpsc::channel(1);
+        FollowedConfig { reload_now, follower: tokio::spawn(watch.follow(gateway, POLL_INTERVAL, asked)) }
+    }
+
+    /// Lets a reload that is under way end, and follows no longer. `None` where following has failed.
+    async fn stop(self) -> Option<Watch> {
+        drop(self.reload_now);
+        self.follower.await.ok().flatten()
+    }
+}
+
+/// Follows SIGHUP and the file until SIGTERM or SIGINT, then drains; on SIGUSR2 starts its successor, and drains when that one
+/// serves.
 async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: RunningSidecar, signals: Signals) -> ExitCode {
-    let Signals { mut hup, mut term, mut interrupt } = signals;
-    let (reload_now, asked) = mpsc::channel(1);
-    tokio::spawn(watch.follow(gateway, POLL_INTERVAL, asked));
+    let mut signals = signals;
+    let mut config = FollowedConfig::start(watch, gateway.clone());
     loop {
         tokio::select! {
-            _ = hup.recv() => {
+            _ = signals.hup.recv() => {
                 // A reload that already waits will read the same file.
-                let _ = reload_now.try_send(());
+                let _ = config.reload_now.try_send(());
             }
-            _ = term.recv() => {
-                tokio::select! {
-                    () = running.announce() => {}
-                    _ = term.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
+            _ = signals.term.recv() => {
+                announce(&running, &mut signals).await;
                 break;
             }
-            _ = interrupt.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.upgrade.recv() => {
+                let upgraded = tokio::select! {
+                    upgraded = upgrade(&gateway, &mut running, config) => upgraded,
+                    // Whoever stops the one stops the other: a successor that does not serve yet is killed.
+                    _ = signals.term.recv() => break,
+                    _ = signals.interrupt.recv() => break,
+                };
+                match upgraded {
+                    Upgraded::Not(followed) => config = followed,
+                    Upgraded::To(successor) => return give_way(gateway, running, successor, signals).await,
+                    Upgraded::Unfollowed => return ExitCode::from(2),
+                }
+            }
             () = running.failed() => {
                 log::error!("a listener ended");
                 return ExitCode::from(2);
@@ -164,14 +236,96 @@ async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: Running
         }
     }
     log::info!("stopping: no new connections, finishing what is in flight");
+    drain(running, &mut signals).await
+}
+
+/// SIGTERM comes from what others reach Easel by, so it is announced for `server.drain_delay` first; who presses Ctrl-C waits
+/// for nobody. One signal more ends the delay, and another the wait for what is in flight.
+async fn announce(running: &RunningSidecar, signals: &mut Signals) {
+    tell_service_manager(&[NotifyState::Stopping]);
+    tokio::select! {
+        () = running.announce() => {}
+        _ = signals.term.recv() => {}
+        _ = signals.interrupt.recv() => {}
+    }
+}
+
+async fn drain(running: RunningSidecar, signals: &mut Signals) -> ExitCode {
     tokio::select! {
         cut_off = running.drain() => {
             if cut_off > 0 {
                 log::warn!("{cut_off} requests were cut off at the end of server.drain");
             }
         }
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
+        _ = signals.term.recv() => {}
+        _ = signals.interrupt.recv() => {}
     }
     ExitCode::SUCCESS
+}
+
+/// How an upgrade came out.
+enum Upgraded {
+    /// Another process serves.
+    To(ServingSuccessor),
+    /// None does, and this one goes on.
+    Not(FollowedConfig),
+    /// The same, but it cannot follow its config any more.
+    Unfollowed,
+}
+
+/// Starts a successor and hands over to it. The config stays as it is meanwhile.
+async fn upgrade(gateway: &Arc<Gateway>, running: &mut RunningSidecar, config: FollowedConfig) -> Upgraded {
+    log::info!("upgrading: starting the process that takes over");
+    let prepared = match Program::of_this_process() {
+        Some(program) => Successor::start(&program, gateway, running).await,
+        None => Err(NotUpgraded { why: UpgradeRefusal::NotStarted, detail: "this process has no name".to_owned() }),
+    };
+    let successor = match prepared {
+        Ok(successor) => successor,
+        Err(refused) => {
+            tell_refused(gateway, &refused);
+            return Upgraded::Not(config);
+        }
+    };
+    let Some(watch) = config.stop().await else { return Upgraded::Unfollowed };
+    running.pause_background();
+    match successor.hand_over(gateway).await {
+        Ok(successor) => Upgraded::To(successor),
+        Err(refused) => {
+            tell_refused(gateway, &refused);
+            running.resume_background();
+            Upgraded::Not(FollowedConfig::start(watch, gateway.clone()))
+        }
+    }
+}
+
+fn tell_refused(gateway: &Gateway, refused: &NotUpgraded) {
+    let NotUpgraded { why, detail } = refused;
+    gateway.shared.metrics.upgrades_refused.with_label_values(&[why.as_str()]).inc();
+    log::error!("not upgraded ({}): {detail}; this process goes on", why.as_str());
+}
+
+/// Another process serves: ends what this one has. The first signal ends the wait for connections that are idle, and another
+/// one that for requests.
+async fn give_way(
+    gateway: Arc<Gateway>,
+    running: RunningSidecar,
+    successor: ServingSuccessor,
+    mut signals: Signals,
+) -> ExitCode {
+    let pid = successor.pid;
+    log::info!("process {pid} serves: this one takes no new connections and finishes what it has");
+    tell_service_manager(&[NotifyState::MainPid(pid), NotifyState::Ready]);
+    let longest = gateway.snapshot().plan.server.drain_delay.max(GIVES_WAY);
+    tokio::select! {
+        () = running.give_way(longest) => {}
+        _ = signals.term.recv() => {}
+        _ = signals.interrupt.recv() => {}
+    }
+    // Until here requests came that need slots.
+    let giving = successor.give_slots(gateway);
+    let code = drain(running, &mut signals).await;
+    giving.abort();
+    log::info!("this process has ended what it had; process {pid} has everything");
+    code
 }

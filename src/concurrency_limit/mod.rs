@@ -154,10 +154,9 @@ impl Lane {
         state.keep(half)
     }
 
-    /// Keeps of the slots that it has as many as calls run or wait, and `at_least` so many; returns how many. The others
-    /// are another process's.
-    pub fn keep(&self, at_least: usize) -> usize {
-        self.lock().keep(at_least)
+    /// Keeps of the slots that it has as many as calls run or wait; returns how many. The others are another process's.
+    pub fn keep(&self) -> usize {
+        self.lock().keep(0)
     }
 
     /// Slots taken by a class.

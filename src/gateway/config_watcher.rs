@@ -98,14 +98,19 @@ impl Watch {
     }
 
     /// Follows the file for as long as `now` has a sender, looking at it `every` so often. A message on `now` (SIGHUP)
-    /// reloads at once, changed or not.
-    pub async fn follow(mut self, gateway: Arc<Gateway>, every: Duration, mut now: mpsc::Receiver<()>) {
+    /// reloads at once, changed or not. Returns what it has read, to be followed again.
+    pub async fn follow(
+        mut self,
+        gateway: Arc<Gateway>,
+        every: Duration,
+        mut now: mpsc::Receiver<()>,
+    ) -> Option<Watch> {
         let mut last: Option<FileHashes> = None;
         loop {
             let asked = tokio::select! {
                 asked = now.recv() => match asked {
                     Some(()) => true,
-                    None => return,
+                    None => return Some(self),
                 },
                 () = tokio::time::sleep(every) => false,
             };
@@ -130,7 +135,7 @@ impl Watch {
                 Ok((watch, seen)) => (self, last) = (watch, Some(seen)),
                 Err(error) => {
                     log::error!("the config is not followed any more: {error}");
-                    return;
+                    return None;
                 }
             }
         }

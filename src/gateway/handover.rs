@@ -5,6 +5,7 @@
 //! at once, and everything when the other has ended. What is in memory ends with its process: cached pictures that
 //! are on no disk, rates, breakers, what is known of how long calls take.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,6 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::clock::Clock;
-use crate::concurrency_limit::Lane;
 use crate::config::plan::Plan;
 use crate::gateway::Gateway;
 use crate::gateway::ledger_handover::LedgerHandover;
@@ -57,6 +57,21 @@ impl Handover {
 }
 
 impl Gateway {
+    /// Where the ledger lies that this process has opened.
+    pub fn state_dir(&self) -> Option<PathBuf> {
+        self.shared.durable_ledger.store().dir().cloned()
+    }
+
+    /// `server.listen` and `server.admin` when the process began.
+    pub fn bound_addresses(&self) -> (String, String) {
+        self.began_with.addresses()
+    }
+
+    /// Whether the process before still ends what it has under way.
+    pub fn has_predecessor(&self) -> bool {
+        self.shared.durable_ledger.predecessor_last().is_some()
+    }
+
     /// A gateway that takes over from another process, which still ends its requests. Blocks while its ledger is read.
     ///
     /// # Errors
@@ -87,7 +102,7 @@ impl Gateway {
         };
         // Those of providers that nobody has asked yet are halved too.
         snapshot.plan.providers.values().for_each(|provider| drop(shared.lane(provider)));
-        let slots = shared.slots_kept(Lane::halve);
+        let slots = shared.slots_kept(|lane| lane.halve());
         let seed: String = shared.hash_seed.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         let secret = Secret::new(format!("{seed}{}", self.link_secret.reveal()));
         Ok(Handover { ledger, slots, secret, version: snapshot.version })

@@ -76,7 +76,9 @@ impl DurableLedger {
         let newest = opened.iter().map(|entry| entry.id).fold(cursor.newest, i64::max);
         let now = self.clock.now();
         opened.into_iter().for_each(|entry| self.ledger.adopt(entry));
-        settled.iter().for_each(|(id, settlement)| drop(self.ledger.settle_adopted(*id, settlement, now)));
+        for (id, settlement) in settled {
+            self.ledger.settle_adopted(id, &settlement, now);
+        }
         released.into_iter().for_each(|id| self.ledger.release_adopted(id, now));
         *self.cursor() = Some(PredecessorCursor { newest, ..cursor });
         Ok(())

@@ -31,6 +31,11 @@ impl RestartKeys {
         }
     }
 
+    /// `server.listen` and `server.admin`.
+    pub fn addresses(&self) -> (String, String) {
+        (self.listen.clone(), self.admin.clone())
+    }
+
     /// Those that say something else in `new`.
     pub fn changed(&self, new: &RestartKeys) -> Vec<&'static str> {
         let keys = [

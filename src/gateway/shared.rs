@@ -207,7 +207,7 @@ impl Shared {
     }
 
     /// Keeps of each provider's slots what `keep` says, and tells how many that are.
-    pub fn slots_kept(&self, keep: impl Fn(&Lane) -> usize) -> Vec<(String, usize)> {
+    pub fn slots_kept(&self, keep: impl Fn(&Arc<Lane>) -> usize) -> Vec<(String, usize)> {
         let mut kept: Vec<_> = self.lanes.iter().map(|lane| (lane.key().clone(), keep(lane.value()))).collect();
         kept.sort();
         kept

@@ -43,7 +43,7 @@ impl Ledger {
         }
     }
 
-    /// The other process has settled an adopted attempt. Whether it was one.
+    /// The other process has settled an adopted attempt. Whether it was one; else nothing changes.
     pub fn settle_adopted(&self, id: i64, settlement: &Settlement, now: Moment) -> bool {
         let mut state = self.lock();
         let Some(entry) = state.under_way.get(&id).cloned() else { return false };

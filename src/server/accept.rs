@@ -35,13 +35,13 @@ const NO_FILES: Duration = Duration::from_millis(50);
 const TOLD: usize = 64;
 
 impl<A: HttpServerApp + Send + Sync + 'static> ListenerContext<A> {
-    /// Takes connections in until the server stops.
-    pub async fn listen(self, listener: TcpListener, shutdown: ShutdownWatch) {
+    /// Takes connections in until `closing` says so, and serves them until the server stops.
+    pub async fn listen(self, listener: TcpListener, closing: ShutdownWatch, shutdown: ShutdownWatch) {
         let (service, listener, told) = (Arc::new(self), Listener::from(listener), Arc::new(Semaphore::new(TOLD)));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = stopping(&shutdown) => break,
+                () = stopping(&closing) => break,
             };
             match accepted {
                 Ok(socket) => service.take_in(socket, &told, &shutdown),

@@ -5,6 +5,7 @@
 //! settles nothing that is under way there, gives numbers far above, and reads all that is counted at its start from one
 //! and the same state of the file. SQLite lets one of them write at a time.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +24,14 @@ use crate::store::{ReadSnapshot, Store, StoredKey, idempotency_keys, predecessor
 const BESIDE: Duration = Duration::from_secs(3);
 
 impl Store {
+    /// The state directory; none in memory.
+    pub fn dir(&self) -> Option<&PathBuf> {
+        match &self.place {
+            Location::Dir(dir) => Some(dir),
+            Location::Memory | Location::ReadOnly(_) => None,
+        }
+    }
+
     /// Writes all that waits, and lets another process write besides. Blocks.
     ///
     /// # Errors

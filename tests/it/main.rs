@@ -94,5 +94,6 @@ mod tls; // real TLS, to providers and from clients
 mod tools; // the official OpenAI package, promtool
 mod tracing; // spans at a collector, and traces that are handed on
 mod trouble; // failing providers, leaving clients, deadlines
+mod upgrade;
 mod vendors; // what a provider sends, against its strict sandbox
 mod world;

@@ -194,7 +194,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     ),
     (2, &["provider"]),
     (3, &["alert_manager", "clock", "disk_cache", "gateway", "sandbox", "span_exporter", "store", "upstream"]),
-    (4, &["admin", "server", "sidecar"]),
+    (4, &["admin", "server", "sidecar", "upgrade"]),
 ];
 
 fn floor_of(module: &str) -> u8 {

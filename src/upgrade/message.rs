@@ -1,0 +1,93 @@
+//! What two processes say to each other while one hands over to the other.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::gateway::handover::Handover;
+use crate::gateway::ledger_handover::LedgerHandover;
+use crate::ledger::SetAside;
+use crate::money::Usd;
+use crate::secret::Secret;
+
+/// The version of these messages. A process that does not know the other's says so and ends, and nothing has changed.
+pub const PROTOCOL: u32 = 1;
+
+/// One message, a line of JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Message {
+    /// The old process, first of all; its listening sockets came before.
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u32,
+        /// `server.listen` as the socket was bound.
+        listen: String,
+        /// `server.admin`, likewise.
+        admin: String,
+        /// `server.state_dir`.
+        state_dir: PathBuf,
+    },
+    /// The new process has read its config, and could serve.
+    Loaded,
+    /// The old process hands over.
+    Books(Books),
+    /// The new process serves.
+    Serving,
+    /// The old process keeps so many slots of each provider from now on.
+    Slots {
+        /// Provider and slots.
+        slots: Vec<(String, usize)>,
+    },
+}
+
+/// [`Handover`] as it is sent.
+#[derive(Serialize, Deserialize)]
+pub struct Books {
+    last_id: i64,
+    /// Budgets with nano-dollars.
+    set_aside: Vec<(String, i64)>,
+    slots: Vec<(String, usize)>,
+    secret: String,
+    config_version: u64,
+}
+
+impl From<&Handover> for Books {
+    fn from(handover: &Handover) -> Books {
+        let Handover { ledger: LedgerHandover { last_id, set_aside }, slots, secret, version } = handover;
+        Books {
+            last_id: *last_id,
+            set_aside: set_aside.iter().map(|part| (part.budget.clone(), part.usd.nanos())).collect(),
+            slots: slots.clone(),
+            secret: secret.reveal().to_owned(),
+            config_version: *version,
+        }
+    }
+}
+
+impl From<Books> for Handover {
+    fn from(books: Books) -> Handover {
+        let Books { last_id, set_aside, slots, secret, config_version } = books;
+        let set_aside =
+            set_aside.into_iter().map(|(budget, nanos)| SetAside { budget, usd: Usd::from_nanos(nanos) }).collect();
+        let ledger = LedgerHandover { last_id, set_aside };
+        Handover { ledger, slots, secret: Secret::new(secret), version: config_version }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_handed_over_arrives_as_it_was_to_the_last_nano_dollar() {
+        let set_aside = vec![SetAside { budget: "client:web/day".into(), usd: Usd::from_nanos(9_007_199_254_740_993) }];
+        let (ledger, secret) = (LedgerHandover { last_id: i64::MAX - 1, set_aside }, Secret::new("00ff"));
+        let sent = Handover { ledger: ledger.clone(), slots: vec![("a".into(), 3)], secret: secret.clone(), version: 7 };
+        let line = serde_json::to_string(&Message::Books(Books::from(&sent))).unwrap();
+        let Message::Books(books) = serde_json::from_str(&line).unwrap() else { panic!("{line}") };
+        let got = Handover::from(books);
+        assert_eq!((got.ledger, got.slots, got.version), (ledger, sent.slots, 7));
+        assert!(got.secret == secret);
+    }
+}

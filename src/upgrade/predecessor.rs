@@ -1,0 +1,259 @@
+//! The process that ends: starts its successor, hands over, and serves what it has to the end.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{sleep, timeout};
+
+use crate::gateway::Gateway;
+use crate::gateway::handover::Handover;
+use crate::sidecar::RunningSidecar;
+use crate::upgrade::channel::{Channel, send_sockets};
+use crate::upgrade::message::{Books, Message, PROTOCOL};
+
+/// Tells a process that its standard input is the one that it takes over from.
+pub const ENVIRONMENT: &str = "EASEL_UPGRADE";
+
+/// How long the new process may take to read its config, and then to open the ledger. A ledger of a million attempts is read in
+/// some seconds; whoever takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a successor that failed may take to end, before its ledger's lock is asked for.
+const LAST_BREATH: Duration = Duration::from_secs(5);
+
+/// How long connections are served on that are there, so that busy ones go by themselves: pools of clients keep idle ones for
+/// about as long.
+pub const GIVES_WAY: Duration = Duration::from_secs(10);
+
+/// How often the other process is told of slots that are free.
+const TELL_EVERY: Duration = Duration::from_millis(50);
+
+const ENDED: &str = "it has ended; its own lines say why";
+
+/// How this process was started, to be started again.
+#[derive(Clone)]
+pub struct Program {
+    name: OsString,
+    args: Vec<OsString>,
+}
+
+impl Program {
+    /// This process's. The name is looked up anew, so that a new version in the same place is started, a link included.
+    pub fn of_this_process() -> Option<Program> {
+        let mut args = std::env::args_os();
+        Some(Program { name: args.next()?, args: args.collect() })
+    }
+}
+
+/// Why there is no successor. Its word goes to log and metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UpgradeRefusal {
+    /// Without `server.state_dir` nothing that was spent can be handed over.
+    NoStateDir,
+    /// The process before this one still ends its own requests.
+    PredecessorEnds,
+    /// The program cannot be started.
+    NotStarted,
+    /// It has not said in time what it had to.
+    TimedOut,
+    /// It has ended, or has said something else.
+    Ended,
+    /// The ledger cannot be written now.
+    Ledger,
+}
+
+impl UpgradeRefusal {
+    /// Every reason.
+    pub const ALL: [UpgradeRefusal; 6] = [
+        UpgradeRefusal::NoStateDir,
+        UpgradeRefusal::PredecessorEnds,
+        UpgradeRefusal::NotStarted,
+        UpgradeRefusal::TimedOut,
+        UpgradeRefusal::Ended,
+        UpgradeRefusal::Ledger,
+    ];
+
+    /// The word for log and metric.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UpgradeRefusal::NoStateDir => "no_state_dir",
+            UpgradeRefusal::PredecessorEnds => "predecessor_ends",
+            UpgradeRefusal::NotStarted => "not_started",
+            UpgradeRefusal::TimedOut => "timed_out",
+            UpgradeRefusal::Ended => "ended",
+            UpgradeRefusal::Ledger => "ledger",
+        }
+    }
+}
+
+/// A refusal, and what is known of it besides.
+pub struct NotUpgraded {
+    /// Why.
+    pub why: UpgradeRefusal,
+    /// The system's words, or what to do.
+    pub detail: String,
+}
+
+fn refuse<E: ToString>(why: UpgradeRefusal) -> impl Fn(E) -> NotUpgraded {
+    move |error| NotUpgraded { why, detail: error.to_string() }
+}
+
+/// A process that has read its config and waits. Dropped, it is killed.
+pub struct Successor {
+    /// `None` once it serves.
+    child: Option<Child>,
+    channel: Channel,
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.start_kill();
+        }
+    }
+}
+
+impl Successor {
+    /// Starts `program` with the sockets of `running`, and waits until it has read its config.
+    ///
+    /// # Errors
+    /// Why there is none; nothing has changed then.
+    pub async fn start(
+        program: &Program,
+        gateway: &Gateway,
+        running: &RunningSidecar,
+    ) -> Result<Successor, NotUpgraded> {
+        let hello = hello(gateway, running)?;
+        let (mine, theirs) = UnixStream::pair().map_err(refuse(UpgradeRefusal::NotStarted))?;
+        send_sockets(&mine, running.sockets()).map_err(refuse(UpgradeRefusal::NotStarted))?;
+        let mut command = Command::new(&program.name);
+        command.args(&program.args).env(ENVIRONMENT, "1").stdin(Stdio::from(OwnedFd::from(theirs)));
+        let child = command.spawn().map_err(refuse(UpgradeRefusal::NotStarted));
+        // Its end of the channel is held by nobody else, so that its end is noticed.
+        drop(command);
+        let channel = Channel::over(mine).map_err(refuse(UpgradeRefusal::NotStarted))?;
+        let mut successor = Successor { child: Some(child?), channel };
+        successor.channel.send(&hello).await.map_err(refuse(UpgradeRefusal::Ended))?;
+        match successor.said().await? {
+            Message::Loaded => Ok(successor),
+            _ => Err(refuse(UpgradeRefusal::Ended)("it does not say that it has read its config")),
+        }
+    }
+
+    /// Hands over, and waits until the new process serves. `gateway` goes on alone where it does not.
+    ///
+    /// # Errors
+    /// Why it does not serve.
+    pub async fn hand_over(mut self, gateway: &Arc<Gateway>) -> Result<ServingSuccessor, NotUpgraded> {
+        if let Some(disk) = &gateway.shared.disk {
+            // One process at a time has it. What is drawn here from now on is kept in memory.
+            disk.close().await;
+        }
+        let handed_over = {
+            let gateway = gateway.clone();
+            spawn_blocking(move || gateway.hand_over()).await.map_err(refuse(UpgradeRefusal::Ledger))?
+        };
+        let handover = handed_over.map_err(refuse(UpgradeRefusal::Ledger))?;
+        match self.serves(&handover).await {
+            Ok(()) => {
+                // It outlives this process.
+                let pid = self.child.take().and_then(|child| child.id()).unwrap_or_default();
+                Ok(ServingSuccessor { pid, told: self })
+            }
+            Err(why) => {
+                self.end().await;
+                take_back(gateway).await;
+                Err(why)
+            }
+        }
+    }
+
+    async fn serves(&mut self, handover: &Handover) -> Result<(), NotUpgraded> {
+        let books = Message::Books(Books::from(handover));
+        self.channel.send(&books).await.map_err(refuse(UpgradeRefusal::Ended))?;
+        match self.said().await? {
+            Message::Serving => Ok(()),
+            _ => Err(refuse(UpgradeRefusal::Ended)("it does not say that it serves")),
+        }
+    }
+
+    /// What the new process says next.
+    async fn said(&mut self) -> Result<Message, NotUpgraded> {
+        match timeout(PATIENCE, self.channel.next()).await {
+            Ok(Ok(Some(message))) => Ok(message),
+            Ok(Ok(None)) => Err(refuse(UpgradeRefusal::Ended)(ENDED)),
+            // It has not read what it was told.
+            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionReset => Err(refuse(UpgradeRefusal::Ended)(ENDED)),
+            Ok(Err(error)) => Err(refuse(UpgradeRefusal::Ended)(error)),
+            Err(_) => Err(refuse(UpgradeRefusal::TimedOut)(format!("it has said nothing for {PATIENCE:?}"))),
+        }
+    }
+
+    /// Kills it, and waits until it is gone and holds nothing.
+    async fn end(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = timeout(LAST_BREATH, child.kill()).await;
+        }
+    }
+}
+
+/// What this process says first.
+fn hello(gateway: &Gateway, running: &RunningSidecar) -> Result<Message, NotUpgraded> {
+    let state_dir: Option<PathBuf> = gateway.state_dir();
+    let no_state = "set server.state_dir: without it what was spent is known to this process alone";
+    let state_dir = state_dir.ok_or_else(|| refuse(UpgradeRefusal::NoStateDir)(no_state))?;
+    if gateway.has_predecessor() {
+        let detail = "the process before this one still ends its requests; try again when it has ended";
+        return Err(refuse(UpgradeRefusal::PredecessorEnds)(detail));
+    }
+    let (listen, admin) = running.addresses();
+    Ok(Message::Hello { protocol: PROTOCOL, listen, admin, state_dir })
+}
+
+/// Goes on alone. The lock is there again as soon as the other process is gone.
+async fn take_back(gateway: &Arc<Gateway>) {
+    let again = gateway.clone();
+    match spawn_blocking(move || again.take_back()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log::error!("the ledger is written without its lock: {error}"),
+        Err(error) => log::error!("the ledger is written without its lock: {error}"),
+    }
+    if gateway.shared.disk.is_some() {
+        log::warn!("new pictures are kept in memory only, and not in cache.disk, until the next start");
+    }
+}
+
+/// A process that serves in place of this one.
+pub struct ServingSuccessor {
+    /// Its number.
+    pub pid: u32,
+    told: Successor,
+}
+
+impl ServingSuccessor {
+    /// Gives it the slots of calls that end, as long as the task runs: for when no request comes here any more.
+    pub fn give_slots(mut self, gateway: Arc<Gateway>) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            let mut last = Vec::new();
+            loop {
+                let slots = gateway.shared.slots_kept(|lane| lane.keep());
+                if slots != last {
+                    if self.told.channel.send(&Message::Slots { slots: slots.clone() }).await.is_err() {
+                        // It is gone, and nobody is left to tell.
+                        return;
+                    }
+                    last = slots;
+                }
+                sleep(TELL_EVERY).await;
+            }
+        })
+    }
+}
