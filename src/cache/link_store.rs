@@ -112,6 +112,14 @@ impl LinkStore {
         }
     }
 
+    /// Pictures whose bytes are in memory and on no disk, with when their links expire.
+    pub(super) fn in_memory(&self, now: Instant) -> Vec<(Arc<GeneratedPicture>, Instant)> {
+        let state = self.lock();
+        let held = state.warm.iter().filter(|(expires, _)| *expires > now).filter_map(|(_, id)| state.held.get(id));
+        let held = held.filter(|held| held.name.get().is_none());
+        held.map(|held| (held.generated.clone(), held.expires)).collect()
+    }
+
     /// Holds a picture no more. Its links lead nowhere. Says what it is called on disk, where it is there.
     pub(super) fn give_up(&self, id: &str) -> Option<ContentHash> {
         let held = self.lock().take(id)?;

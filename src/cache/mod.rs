@@ -210,6 +210,11 @@ impl CacheTiers {
         }
     }
 
+    /// Pictures behind links that are in memory and on no disk, with when their links expire.
+    pub fn links_in_memory(&self, now: Instant) -> Vec<(Arc<GeneratedPicture>, Instant)> {
+        self.links.in_memory(now)
+    }
+
     /// The picture behind a link, if it is still held.
     pub fn linked_picture(&self, id: &str, now: Instant) -> Option<Linked> {
         self.links.get(id, now)

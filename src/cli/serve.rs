@@ -317,15 +317,15 @@ async fn give_way(
     log::info!("process {pid} serves: this one takes no new connections and finishes what it has");
     tell_service_manager(&[NotifyState::MainPid(pid), NotifyState::Ready]);
     let longest = gateway.snapshot().plan.server.drain_delay.max(GIVES_WAY);
+    let giving = successor.give(gateway);
     tokio::select! {
         () = running.give_way(longest) => {}
         _ = signals.term.recv() => {}
         _ = signals.interrupt.recv() => {}
     }
-    // Until here requests came that need slots.
-    let giving = successor.give_slots(gateway);
+    giving.ends_requests();
     let code = drain(running, &mut signals).await;
-    giving.abort();
+    giving.end().await;
     log::info!("this process has ended what it had; process {pid} has everything");
     code
 }

@@ -1,9 +1,10 @@
 //! Looks into the cache that may have to read what is on disk alone.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::time::sleep;
 
 use crate::cache::{Asked, AskedEmbedding, CacheLookup, GeneratedPicture, Linked, Looked, Miss};
 use crate::disk_cache::ContentHash;
@@ -11,6 +12,9 @@ use crate::gateway::shared::Shared;
 
 /// How often a look may find that what it has chosen is on disk. More than once only where it was evicted meanwhile.
 const COLD_LOOKS: usize = 3;
+
+/// How long the picture of a link that the process before hands out is on its way here, where much is.
+const GIVEN_WITHIN: Duration = Duration::from_secs(2);
 
 impl Shared {
     /// Pictures that are right for a request, those included that are found `by` an embedding. Waits only for those that are on disk alone.
@@ -40,9 +44,16 @@ impl Shared {
         }
     }
 
-    /// The picture behind a link, if it is still held. Waits only where it is on disk alone.
+    /// The picture behind a link, if it is still held. Waits only where it is on disk alone, or where the process before
+    /// may just have handed the link out.
     pub async fn linked_picture(&self, id: &str, now: Instant) -> Option<Arc<GeneratedPicture>> {
-        match self.cache.linked_picture(id, now)? {
+        let mut linked = self.cache.linked_picture(id, now);
+        let late = now + GIVEN_WITHIN;
+        while linked.is_none() && self.durable_ledger.predecessor_last().is_some() && Instant::now() < late {
+            sleep(GIVEN_WITHIN / 100).await;
+            linked = self.cache.linked_picture(id, now);
+        }
+        match linked? {
             Linked::Warm(picture) => Some(picture),
             Linked::Cold(picture, name) => Some(Arc::new(picture.with_bytes(self.read_from_disk(&name).await?))),
         }

@@ -62,7 +62,7 @@ pub mod log_context;
 pub mod outcome;
 pub mod outside_judge;
 pub mod picture_disk;
-mod picture_head;
+pub mod picture_head;
 mod process_stats;
 pub mod progress;
 pub mod quality_pool;

@@ -20,8 +20,8 @@ use tokio::time::timeout;
 use crate::secret::Zeroizing;
 use crate::upgrade::message::Message;
 
-/// The longest message: a config of the largest size has no more budgets and providers than fit in here.
-const LONGEST: u64 = 16 << 20;
+/// The longest message: what a picture of 64 MiB is in Base64, and more than all budgets of a config of the largest size.
+const LONGEST: u64 = 96 << 20;
 
 /// How long the other process may take to read what is sent: it does nothing else then.
 const READ_WITHIN: Duration = Duration::from_secs(10);

@@ -1,11 +1,14 @@
 //! What two processes say to each other while one hands over to the other.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cache::GeneratedPicture;
 use crate::gateway::handover::Handover;
 use crate::gateway::ledger_handover::LedgerHandover;
+use crate::gateway::picture_head::PictureHead;
 use crate::ledger::SetAside;
 use crate::money::Usd;
 use crate::secret::Secret;
@@ -34,11 +37,37 @@ pub enum Message {
     Books(Books),
     /// The new process serves.
     Serving,
+    /// A link that the old process has handed out.
+    Link(GivenLink),
     /// The old process keeps so many slots of each provider from now on.
     Slots {
         /// Provider and slots.
         slots: Vec<(String, usize)>,
     },
+}
+
+/// A picture behind a link.
+#[derive(Serialize, Deserialize)]
+pub struct GivenLink {
+    /// How long the link is good for, in milliseconds.
+    pub left_ms: u64,
+    head: PictureHead,
+    /// The bytes in Base64.
+    bytes: String,
+}
+
+impl GivenLink {
+    /// The picture as it is sent.
+    pub fn of(picture: &GeneratedPicture, left: Duration) -> GivenLink {
+        let bytes = base64_simd::STANDARD.encode_to_string(picture.picture.encoded.bytes());
+        let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        GivenLink { left_ms, head: PictureHead::of(picture), bytes }
+    }
+
+    /// The picture. `None` where it makes no sense.
+    pub fn picture(self) -> Option<GeneratedPicture> {
+        self.head.with(base64_simd::STANDARD.decode_to_vec(self.bytes).ok()?.into())
+    }
 }
 
 /// [`Handover`] as it is sent.

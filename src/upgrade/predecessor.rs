@@ -1,15 +1,18 @@
 //! The process that ends: starts its successor, hands over, and serves what it has to the end.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
+use std::io;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
@@ -17,7 +20,7 @@ use crate::gateway::Gateway;
 use crate::gateway::handover::Handover;
 use crate::sidecar::RunningSidecar;
 use crate::upgrade::channel::{Channel, send_sockets};
-use crate::upgrade::message::{Books, Message, PROTOCOL};
+use crate::upgrade::message::{Books, GivenLink, Message, PROTOCOL};
 
 /// Tells a process that its standard input is the one that it takes over from.
 pub const ENVIRONMENT: &str = "EASEL_UPGRADE";
@@ -33,8 +36,11 @@ const LAST_BREATH: Duration = Duration::from_secs(5);
 /// about as long.
 pub const GIVES_WAY: Duration = Duration::from_secs(10);
 
-/// How often the other process is told of slots that are free.
-const TELL_EVERY: Duration = Duration::from_millis(50);
+/// How often the other process is told of links that were handed out and slots that are free.
+const TELL_EVERY: Duration = Duration::from_millis(20);
+
+/// How long the last links may take: as long as one message.
+const LAST_GIFTS: Duration = Duration::from_secs(10);
 
 const ENDED: &str = "it has ended; its own lines say why";
 
@@ -239,21 +245,86 @@ pub struct ServingSuccessor {
 }
 
 impl ServingSuccessor {
-    /// Gives it the slots of calls that end, as long as the task runs: for when no request comes here any more.
-    pub fn give_slots(mut self, gateway: Arc<Gateway>) -> JoinHandle<()> {
-        tokio::spawn(async move {
-            let mut last = Vec::new();
-            loop {
-                let slots = gateway.shared.slots_kept(|lane| lane.keep());
-                if slots != last {
-                    if self.told.channel.send(&Message::Slots { slots: slots.clone() }).await.is_err() {
-                        // It is gone, and nobody is left to tell.
-                        return;
-                    }
-                    last = slots;
-                }
-                sleep(TELL_EVERY).await;
+    /// Gives it, until [`Giving::end`], the links that are handed out here, and slots of calls that end.
+    pub fn give(self, gateway: Arc<Gateway>) -> Giving {
+        let (state, told) = watch::channel(GivingState::Serving);
+        let giver = Giver { successor: self.told, gateway, links: HashMap::new(), slots: Vec::new() };
+        Giving { state, task: tokio::spawn(giver.run(told)) }
+    }
+}
+
+/// What this process still does while it gives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum GivingState {
+    /// Requests come on connections that are there, and need slots.
+    Serving,
+    /// None come any more.
+    Ending,
+    /// All are answered.
+    Done,
+}
+
+/// A task that gives the other process what it needs.
+pub struct Giving {
+    state: watch::Sender<GivingState>,
+    task: JoinHandle<()>,
+}
+
+impl Giving {
+    /// No request comes here any more: slots are given away as calls end.
+    pub fn ends_requests(&self) {
+        self.state.send_replace(GivingState::Ending);
+    }
+
+    /// All requests are answered: gives what is left, and ends.
+    pub async fn end(self) {
+        self.state.send_replace(GivingState::Done);
+        let _ = timeout(LAST_GIFTS, self.task).await;
+    }
+}
+
+struct Giver {
+    successor: Successor,
+    gateway: Arc<Gateway>,
+    /// Until when the other process holds which picture.
+    links: HashMap<Arc<str>, Instant>,
+    slots: Vec<(String, usize)>,
+}
+
+impl Giver {
+    async fn run(mut self, state: watch::Receiver<GivingState>) {
+        loop {
+            let now = *state.borrow();
+            if self.links().await.is_err() || (now != GivingState::Serving && self.slots().await.is_err()) {
+                // It is gone, and nobody is left to tell.
+                return;
             }
-        })
+            if now == GivingState::Done {
+                return;
+            }
+            sleep(TELL_EVERY).await;
+        }
+    }
+
+    async fn links(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        self.links.retain(|_, until| *until > now);
+        for (picture, until) in self.gateway.shared.cache.links_in_memory(now) {
+            if self.links.get(&picture.id).is_none_or(|held| *held < until) {
+                let given = GivenLink::of(&picture, until.saturating_duration_since(now));
+                self.successor.channel.send(&Message::Link(given)).await?;
+                self.links.insert(picture.id.clone(), until);
+            }
+        }
+        Ok(())
+    }
+
+    async fn slots(&mut self) -> io::Result<()> {
+        let slots = self.gateway.shared.slots_kept(|lane| lane.keep());
+        if slots != self.slots {
+            self.successor.channel.send(&Message::Slots { slots: slots.clone() }).await?;
+            self.slots = slots;
+        }
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 use crate::config::plan::Plan;
@@ -131,6 +132,12 @@ async fn until_ended(mut told: MessageReader, gateway: &Gateway) {
     loop {
         match told.next().await {
             Ok(Some(Message::Slots { slots })) => gateway.set_lent(&slots),
+            Ok(Some(Message::Link(link))) => {
+                let left = Duration::from_millis(link.left_ms);
+                if let Some(picture) = link.picture() {
+                    gateway.shared.cache.hold_link(&Arc::new(picture), left, Instant::now());
+                }
+            }
             Ok(Some(_)) => {}
             Ok(None) => return,
             Err(error) => {

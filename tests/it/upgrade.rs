@@ -400,6 +400,48 @@ async fn another_process_is_kept_out_of_the_ledger_before_and_after_an_upgrade()
 }
 
 #[tokio::test]
+async fn links_that_either_process_has_handed_out_lead_to_their_pictures_before_and_after_the_old_one_ends() {
+    let (folder, painter) = (tempfile::tempdir().unwrap(), Painter::start().await);
+    let mut line = Line::start(&write_config(folder.path(), &painter, ["", "", ""])).await;
+    let link = |answer: &Answer| answer.json()["data"][0]["url"].as_str().unwrap().split_once("/v1/").unwrap().1.to_owned();
+    let linked = |words: &str| json!({"model": "m", "prompt": words, "response_format": "url"});
+    let mut kept = Client::connect(line.addr).await;
+    let before = link(&kept.post(GENERATE, &linked("a hen")).await);
+    let slow = line.slow(&painter, &[]).await;
+    line.upgrade().await;
+    let after = link(&kept.post(GENERATE, &linked("a cow")).await);
+    let new = link(&line.draw(&linked("a dog"), &[]).await);
+    let links = [before, after, new];
+    for link in &links {
+        assert_eq!(Client::connect(line.addr).await.get(&format!("/v1/{link}")).await.status, 200, "{link}");
+    }
+    painter.release();
+    drop((slow, kept));
+    line.until_alone().await;
+    for link in &links {
+        let picture = Client::connect(line.addr).await.get(&format!("/v1/{link}")).await;
+        assert_eq!((picture.status, &picture.body == &crate::scripted::picture()), (200, true), "{link}");
+    }
+}
+
+#[tokio::test]
+async fn pictures_on_disk_go_over_to_the_new_process() {
+    let (folder, painter) = (tempfile::tempdir().unwrap(), Painter::start().await);
+    let path = write_config(folder.path(), &painter, ["", "", ""]);
+    let text = std::fs::read_to_string(&path).unwrap().replace(", cache: false", "");
+    let disk = format!("cache: {{disk: {{dir: '{}', size: 64MiB}}}}\n", folder.path().join("cache").display());
+    std::fs::write(&path, disk + &text).unwrap();
+    let mut line = Line::start(&path).await;
+    assert_eq!(line.draw(&prompt("a hen"), &[]).await.status, 200);
+    line.upgrade().await;
+    let again = line.draw(&prompt("a hen"), &[]).await;
+    assert_eq!((again.status, again.header("x-easel-cache")), (200, "exact"));
+    line.until_alone().await;
+    assert_eq!(line.draw(&prompt("a hen"), &[]).await.header("x-easel-cache"), "exact");
+    assert_eq!(painter.scripted.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn systemd_is_told_when_easel_serves_and_which_process_it_is_after_an_upgrade() {
     let (folder, painter) = (tempfile::tempdir().unwrap(), Painter::start().await);
     let socket = tokio::net::UnixDatagram::bind(folder.path().join("notify")).unwrap();
