@@ -115,7 +115,7 @@ impl BackgroundService for Keeper {
         // Alerts and monthly fees need somebody to look at the clock.
         let _background_tasks = background::start(&self.gateway);
         tokio::select! {
-            () = watch.follow(self.gateway.clone(), POLL_INTERVAL, asked) => {}
+            _ = watch.follow(self.gateway.clone(), POLL_INTERVAL, asked) => {}
             // An error means that the server is gone, which is the same.
             _ = shutdown.changed() => {}
         }

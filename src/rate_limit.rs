@@ -44,6 +44,19 @@ enum Count {
     Forgiven,
 }
 
+/// How much of a rate is used at a moment, for another process to go on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLevel {
+    /// Whose rate it is.
+    pub who: String,
+    /// Whether pictures are counted, or requests.
+    pub images: bool,
+    /// Whether it is what was given back for requests that were refused.
+    pub forgiven: bool,
+    /// How long it takes until all of it has come back.
+    pub full_in: Duration,
+}
+
 /// The rates of all clients, or of all providers and models.
 #[derive(Debug, Default)]
 pub struct RateLimiter {
@@ -120,6 +133,27 @@ impl RateLimiter {
         (used + before + cost).saturating_sub(most(cost, spared_ppm))
     }
 
+    /// All that is used, and has not come back yet.
+    pub fn levels(&self, now: Instant) -> Vec<RateLevel> {
+        let level = |((who, what, count), full_at): (&(String, RateUnit, Count), &Instant)| RateLevel {
+            who: who.clone(),
+            images: *what == RateUnit::Images,
+            forgiven: *count == Count::Forgiven,
+            full_in: full_at.saturating_duration_since(now),
+        };
+        self.lock().iter().map(level).filter(|level| !level.full_in.is_zero()).collect()
+    }
+
+    /// Goes on where another process says that it stands.
+    pub fn restore(&self, levels: &[RateLevel], now: Instant) {
+        let mut table = self.lock();
+        for RateLevel { who, images, forgiven, full_in } in levels {
+            let what = if *images { RateUnit::Images } else { RateUnit::Requests };
+            let count = if *forgiven { Count::Forgiven } else { Count::Used };
+            table.insert((who.clone(), what, count), now + (*full_in).min(SPAN));
+        }
+    }
+
     /// Forgets everybody that is not among these.
     pub fn keep_only(&self, keep: impl Fn(&str) -> bool) {
         self.lock().retain(|(who, _, _), _| keep(who));
@@ -181,6 +215,20 @@ mod tests {
         assert_eq!(take(2, now + 15 * SECOND), Err(RateExceeded::RetryAfter(15 * SECOND)));
         assert_eq!(take(1, now + 15 * SECOND), Ok(()));
         assert_eq!(take(4, now + 600 * SECOND), Ok(()));
+    }
+
+    #[test]
+    fn another_process_goes_on_where_this_one_stands() {
+        let (old, new, now) = (RateLimiter::default(), RateLimiter::default(), Instant::now());
+        assert_eq!(old.take("web", RateUnit::Images, FOUR, 3, now), Ok(()));
+        assert_eq!(old.take("web", RateUnit::Requests, FOUR, 1, now), Ok(()));
+        let later = now + 15 * SECOND;
+        let levels = old.levels(later);
+        assert_eq!(levels.len(), 1, "the one request has come back: {levels:?}");
+        new.restore(&levels, later);
+        assert_eq!(new.take("web", RateUnit::Images, FOUR, 2, later), Ok(()));
+        assert_eq!(new.take("web", RateUnit::Images, FOUR, 1, later), Err(RateExceeded::RetryAfter(15 * SECOND)));
+        assert_eq!(new.take("web", RateUnit::Requests, FOUR, 4, later), Ok(()));
     }
 
     #[test]

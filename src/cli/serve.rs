@@ -225,7 +225,7 @@ async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: Running
                 };
                 match upgraded {
                     Upgraded::Not(followed) => config = followed,
-                    Upgraded::To(successor) => return give_way(gateway, running, successor, signals).await,
+                    Upgraded::To(successor) => return give_way(gateway, running, *successor, signals).await,
                     Upgraded::Unfollowed => return ExitCode::from(2),
                 }
             }
@@ -266,7 +266,7 @@ async fn drain(running: RunningSidecar, signals: &mut Signals) -> ExitCode {
 /// How an upgrade came out.
 enum Upgraded {
     /// Another process serves.
-    To(ServingSuccessor),
+    To(Box<ServingSuccessor>),
     /// None does, and this one goes on.
     Not(FollowedConfig),
     /// The same, but it cannot follow its config any more.
@@ -290,7 +290,7 @@ async fn upgrade(gateway: &Arc<Gateway>, running: &mut RunningSidecar, config: F
     let Some(watch) = config.stop().await else { return Upgraded::Unfollowed };
     running.pause_background();
     match successor.hand_over(gateway).await {
-        Ok(successor) => Upgraded::To(successor),
+        Ok(successor) => Upgraded::To(Box::new(successor)),
         Err(refused) => {
             tell_refused(gateway, &refused);
             running.resume_background();

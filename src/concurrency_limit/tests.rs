@@ -223,3 +223,22 @@ fn a_tenant_that_fills_the_queue_keeps_no_other_tenant_out() {
     assert_eq!(told, [2, 3]);
     drop(ticket(lane.admit(&live("third"))));
 }
+
+#[test]
+fn two_processes_that_share_a_limit_never_pass_it_and_what_one_gives_away_the_other_has() {
+    let (old, new) = (Lane::new(bounds(5, 5)), Lane::new(bounds(5, 5)));
+    let running: Vec<Slot> = (0..3).map(|_| old.try_slot(&live("a")).unwrap()).collect();
+    new.lend(old.halve());
+    assert!(old.try_slot(&live("a")).is_none(), "as many as run, which is more than half");
+    let of_new: Vec<Slot> = std::iter::from_fn(|| new.try_slot(&live("a"))).collect();
+    assert_eq!(of_new.len(), 2);
+    // A call that waits is let go as soon as the other one's calls end.
+    let mut waiting = ticket(new.admit(&live("a")));
+    assert!((&mut waiting).now_or_never().is_none());
+    drop(running);
+    new.lend(old.keep());
+    drop(came(&mut waiting));
+    assert!(old.try_slot(&live("a")).is_none(), "it has given all away");
+    old.lend(0);
+    assert!(old.try_slot(&live("a")).is_some());
+}

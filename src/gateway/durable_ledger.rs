@@ -4,8 +4,8 @@
 //! sums that the record gives stand exactly between two entries: their place is marked under that lock, and they are read
 //! after it. Nothing here prices anything.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -14,12 +14,13 @@ use crate::calendar::{Moment, Per, Period};
 use crate::clock::Clock;
 use crate::config::plan::{self, OnLedgerError, Plan};
 use crate::dispatch::ChoiceReason;
-use crate::gateway::ledger_handover::LedgerHandover;
 use crate::gateway::savings::{Saving, Savings};
 use crate::ledger::counter::{CounterKey, CounterScope, CounterSum};
 use crate::ledger::entry::{Purpose, Verdict};
 use crate::ledger::sliding_window::{KEPT, VerdictChange, WindowFact, WindowSum, Windows};
-use crate::ledger::{BudgetExceeded, Charge, Hold, Intent, Ledger, Settled, add_to_windows, counter_keys};
+use crate::ledger::{
+    BudgetExceeded, Charge, Hold, Intent, Ledger, LedgerHandover, Settled, add_to_windows, counter_keys,
+};
 use crate::money::Usd;
 use crate::store::handover::PredecessorCursor;
 use crate::store::report::{Figures, ReportBy, ReportQuery};
@@ -83,8 +84,7 @@ impl DurableLedger {
         }
         ledger.resume(last_id);
         let (savings, verdicts, predecessor) = (Savings::default(), AtomicU64::new(0), predecessor.cloned());
-        let opened =
-            DurableLedger { ledger, store, savings, on_error, clock, verdicts, predecessor: Mutex::default() };
+        let opened = DurableLedger { ledger, store, savings, on_error, clock, verdicts, predecessor: Mutex::default() };
         if let Some(handover) = predecessor {
             opened.take_up(handover)?;
         }

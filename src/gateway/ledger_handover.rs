@@ -5,18 +5,9 @@ use std::sync::PoisonError;
 
 use crate::config::plan::Plan;
 use crate::gateway::durable_ledger::DurableLedger;
-use crate::ledger::SetAside;
+use crate::ledger::LedgerHandover;
 use crate::store::StoreError;
 use crate::store::handover::{NUMBERS, PredecessorCursor, PredecessorRows};
-
-/// What a process says of its ledger that hands over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LedgerHandover {
-    /// The newest number that it gave to an attempt. It gives no more than [`NUMBERS`] further ones.
-    pub last_id: i64,
-    /// What it may still spend.
-    pub set_aside: Vec<SetAside>,
-}
 
 impl DurableLedger {
     /// Writes all that waits, and lets another process write and spend besides. Blocks.

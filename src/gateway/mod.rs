@@ -55,9 +55,9 @@ mod idempotent_request;
 pub mod ignored_proxy;
 mod join_few;
 mod kept_answer;
-pub mod ledger_handover;
 pub mod last_reload;
 mod learn_equivalences;
+pub mod ledger_handover;
 pub mod log_context;
 pub mod outcome;
 pub mod outside_judge;
@@ -75,6 +75,7 @@ mod restart_keys;
 pub mod routed_request;
 pub mod savings;
 mod scrape;
+mod serve_beside;
 mod serve_request;
 pub mod shadow_hits;
 pub mod shared;
@@ -134,7 +135,13 @@ impl Gateway {
         // Everything else that lies there belongs to the process that serves.
         plan.disk_cache = None;
         let dir = plan.server.state_dir.take().filter(|dir| dir.join(crate::store::connection::FILE).exists());
-        Gateway::open(plan, dir.map_or(Location::Memory, Location::ReadOnly), clock, Box::new(PooledClient::new()), None)
+        Gateway::open(
+            plan,
+            dir.map_or(Location::Memory, Location::ReadOnly),
+            clock,
+            Box::new(PooledClient::new()),
+            None,
+        )
     }
 
     fn open(

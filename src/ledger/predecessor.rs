@@ -5,14 +5,12 @@
 //! of what it settles, and leaves the other's half alone until the other has ended. Neither knows of the other's
 //! spending at once, and together they cannot pass a limit.
 
-use std::collections::HashMap;
-
 use crate::calendar::Moment;
-use crate::config::plan::{Budget, Plan};
-use crate::ledger::counter::{CounterKey, CounterScope};
-use crate::ledger::entry::{Entry, Owner, Settlement};
+use crate::config::plan::Plan;
+use crate::ledger::entry::{Entry, Settlement};
 use crate::ledger::plan_counters::budgets;
-use crate::ledger::state::{Ledger, LedgerState};
+use crate::ledger::shared_budgets::SharedBudgets;
+use crate::ledger::state::Ledger;
 use crate::money::Usd;
 
 /// What another process may spend of a budget.
@@ -24,13 +22,13 @@ pub struct SetAside {
     pub usd: Usd,
 }
 
-/// What of the budgets is another process's.
-#[derive(Debug, Default)]
-pub(super) struct SharedBudgets {
-    /// What this process may still spend, where it has handed over.
-    allowances: Option<HashMap<String, Usd>>,
-    /// What the process before may spend, where it still ends.
-    set_aside: HashMap<String, Usd>,
+/// What a process says of its ledger that hands over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerHandover {
+    /// The newest number that it gave to an attempt.
+    pub last_id: i64,
+    /// What it may still spend.
+    pub set_aside: Vec<SetAside>,
 }
 
 impl Ledger {
@@ -71,15 +69,13 @@ impl Ledger {
             let usd = Usd::from_nanos(left.max(Usd::ZERO).nanos() / 2);
             halves.push(SetAside { budget: key.to_string(), usd });
         }
-        let allowances = halves.iter().map(|half| (half.budget.clone(), half.usd)).collect();
-        state.shared_budgets.allowances = Some(allowances);
+        state.shared_budgets.keep_only(halves.iter().map(|half| (half.budget.clone(), half.usd)));
         halves
     }
 
     /// Leaves so much of these budgets alone from now on: the process before may spend it.
     pub fn set_aside(&self, parts: &[SetAside]) {
-        let parts = parts.iter().map(|part| (part.budget.clone(), part.usd)).collect();
-        self.lock().shared_budgets.set_aside = parts;
+        self.lock().shared_budgets.leave_alone(parts.iter().map(|part| (part.budget.clone(), part.usd)));
     }
 
     /// Nobody else spends any more.
@@ -95,37 +91,5 @@ impl Ledger {
     /// The attempts up to this number that are under way.
     pub fn under_way_up_to(&self, last: i64) -> Vec<i64> {
         self.lock().under_way.keys().copied().filter(|id| *id <= last).collect()
-    }
-}
-
-impl SharedBudgets {
-    /// How much of what is `left` of a budget is this process's.
-    pub(super) fn own_part(&self, key: &CounterKey, left: Usd) -> Usd {
-        if self.allowances.is_none() && self.set_aside.is_empty() {
-            return left;
-        }
-        let key = key.to_string();
-        let theirs = self.set_aside.get(&key).copied().unwrap_or(Usd::ZERO);
-        let left = left.checked_sub(theirs).map_or(Usd::ZERO, |left| left.max(Usd::ZERO));
-        match self.allowances.as_ref().and_then(|allowances| allowances.get(&key)) {
-            Some(allowance) => left.min(*allowance),
-            None => left,
-        }
-    }
-}
-
-impl LedgerState {
-    /// Takes what an attempt may cost from the allowances that it counts in. What it costs less does not come back.
-    pub(super) fn use_allowances(&mut self, owner: &Owner, budgets: [&[Budget]; 3], usd: Usd) {
-        let Some(allowances) = &mut self.shared_budgets.allowances else { return };
-        let [client, route, provider, _] = CounterScope::of(owner);
-        for (scope, budgets) in [client, route, provider].into_iter().zip(budgets) {
-            for Budget { per, zone, .. } in budgets {
-                let key = CounterKey { scope: scope.clone(), per: *per, zone: zone.clone() };
-                if let Some(allowance) = allowances.get_mut(&key.to_string()) {
-                    *allowance = allowance.checked_sub(usd).map_or(Usd::ZERO, |left| left.max(Usd::ZERO));
-                }
-            }
-        }
     }
 }

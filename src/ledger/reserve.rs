@@ -67,7 +67,7 @@ impl Ledger {
         if let Some(short) = short {
             return Err(short);
         }
-        state.use_allowances(&owner, budgets, estimate);
+        state.shared_budgets.use_allowances(&owner, budgets, estimate);
         state.last_id += 1;
         let entry = Entry { id: state.last_id, at: now, request, owner, purpose, pictures, estimate, chosen };
         state.counters.reserve(&entry);

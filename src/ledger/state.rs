@@ -8,7 +8,7 @@ use crate::calendar::Moment;
 use crate::ledger::counter::{CounterKey, Counters};
 use crate::ledger::entry::{Entry, Purpose, Settlement};
 use crate::ledger::fee_hours::FeeHours;
-use crate::ledger::predecessor::SharedBudgets;
+use crate::ledger::shared_budgets::SharedBudgets;
 use crate::ledger::sliding_window::event::WindowEvent;
 use crate::ledger::sliding_window::{WindowFact, Windows};
 use crate::ledger::spend::Spend;

@@ -62,7 +62,14 @@ impl Options {
             OnLedgerError::Refuse => Duration::from_secs(5),
             OnLedgerError::Continue => Duration::from_millis(250),
         };
-        Options { retention, on_error, backlog: 100_000, commit_timeout, memory_rows: 100_000, beside_predecessor: false }
+        Options {
+            retention,
+            on_error,
+            backlog: 100_000,
+            commit_timeout,
+            memory_rows: 100_000,
+            beside_predecessor: false,
+        }
     }
 }
 

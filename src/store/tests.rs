@@ -15,6 +15,7 @@ use crate::store::report::{Figures, ReportBy, ReportRow};
 use crate::store::*;
 
 mod commits;
+mod handover;
 mod old_rows;
 mod opening;
 mod rejected;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg,
-    sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -152,7 +152,8 @@ mod tests {
         let sockets = [(); SOCKETS].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         send_sockets(&old, [sockets[0].as_fd(), sockets[1].as_fd()]).unwrap();
         let got = receive_sockets(&new).unwrap();
-        let addresses = |sockets: &[TcpListener]| sockets.iter().map(|one| one.local_addr().unwrap()).collect::<Vec<_>>();
+        let addresses =
+            |sockets: &[TcpListener]| sockets.iter().map(|one| one.local_addr().unwrap()).collect::<Vec<_>>();
         assert_eq!(addresses(&got), addresses(&sockets));
         let (mut old, mut new) = (Channel::over(old).unwrap(), Channel::over(new).unwrap());
         old.send(&Message::Loaded).await.unwrap();

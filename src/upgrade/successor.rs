@@ -79,7 +79,9 @@ impl Predecessor {
     ) -> Result<(Arc<Gateway>, BoundSockets, EndingPredecessor), NotTakenOver> {
         let sockets = self.sockets_for(&plan).await?;
         self.channel.send(&Message::Loaded).await?;
-        let Some(Message::Books(books)) = self.channel.next().await? else { return Err(NotTakenOver::Unsaid("what it hands over")) };
+        let Some(Message::Books(books)) = self.channel.next().await? else {
+            return Err(NotTakenOver::Unsaid("what it hands over"));
+        };
         let gateway = Gateway::take_over(plan, Clock::System, &Handover::from(books))?;
         Ok((gateway, sockets, EndingPredecessor(self.channel)))
     }

@@ -232,7 +232,11 @@ async fn the_new_process_takes_what_is_new_while_the_old_one_finishes_what_it_ha
     line.until_alone().await;
     assert_eq!(line.paid().await, (4, 4, "0.04".into(), "0".into()));
     assert_eq!(line.metric("easel_config_version").await, "2", "versions count on");
-    assert_eq!(line.metric("easel_spend_usd_total{").await, "0.03", "what it paid itself, and what it saw the other settle");
+    assert_eq!(
+        line.metric("easel_spend_usd_total{").await,
+        "0.03",
+        "what it paid itself, and what it saw the other settle"
+    );
     // And once more, from the one that took over.
     line.upgrade().await;
     line.until_alone().await;
@@ -384,6 +388,23 @@ async fn without_a_state_dir_nothing_can_be_handed_over_and_the_process_goes_on(
 }
 
 #[tokio::test]
+async fn a_process_hands_over_once_it_has_all_itself() {
+    let (folder, painter) = (tempfile::tempdir().unwrap(), Painter::start().await);
+    let mut line = Line::start(&write_config(folder.path(), &painter, ["", "", ""])).await;
+    let mut slow = line.slow(&painter, &[]).await;
+    line.upgrade().await;
+    line.signal(line.newest(), "USR2");
+    line.until_logged("not upgraded (predecessor_ends)", 1).await;
+    painter.release();
+    assert_eq!(slow.receive().await.unwrap().status, 200);
+    drop(slow);
+    line.until_alone().await;
+    line.upgrade().await;
+    line.until_alone().await;
+    assert_eq!(line.draw(&prompt("a hen"), &[]).await.status, 200);
+}
+
+#[tokio::test]
 async fn another_process_is_kept_out_of_the_ledger_before_and_after_an_upgrade() {
     let (folder, painter) = (tempfile::tempdir().unwrap(), Painter::start().await);
     let path = write_config(folder.path(), &painter, ["", "", ""]);
@@ -403,7 +424,8 @@ async fn another_process_is_kept_out_of_the_ledger_before_and_after_an_upgrade()
 async fn links_that_either_process_has_handed_out_lead_to_their_pictures_before_and_after_the_old_one_ends() {
     let (folder, painter) = (tempfile::tempdir().unwrap(), Painter::start().await);
     let mut line = Line::start(&write_config(folder.path(), &painter, ["", "", ""])).await;
-    let link = |answer: &Answer| answer.json()["data"][0]["url"].as_str().unwrap().split_once("/v1/").unwrap().1.to_owned();
+    let link =
+        |answer: &Answer| answer.json()["data"][0]["url"].as_str().unwrap().split_once("/v1/").unwrap().1.to_owned();
     let linked = |words: &str| json!({"model": "m", "prompt": words, "response_format": "url"});
     let mut kept = Client::connect(line.addr).await;
     let before = link(&kept.post(GENERATE, &linked("a hen")).await);
@@ -420,7 +442,7 @@ async fn links_that_either_process_has_handed_out_lead_to_their_pictures_before_
     line.until_alone().await;
     for link in &links {
         let picture = Client::connect(line.addr).await.get(&format!("/v1/{link}")).await;
-        assert_eq!((picture.status, &picture.body == &crate::scripted::picture()), (200, true), "{link}");
+        assert_eq!((picture.status, picture.body == crate::scripted::picture()), (200, true), "{link}");
     }
 }
 

@@ -96,14 +96,14 @@ fn keys(store: &Store) -> Vec<(u8, &'static str)> {
 
 /// The key of this number, begun by request `request`.
 fn begun(number: u8, request: &str) -> Write {
-    Write::Key(KeyWrite::Begun {
+    Write::Key(KeyWrite::Begun(KeyClaim {
         name: KeyName([number; 32]),
         begun: now(),
         tenant: "web".into(),
         key: "k".into(),
         digest: [number; 32],
         request: request.into(),
-    })
+    }))
 }
 
 #[tokio::test]

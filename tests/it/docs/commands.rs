@@ -27,6 +27,7 @@ const SKIPPED: &[(&str, &str)] = &[
     ("JUDGE_KEY=... python examples/judge/judge.py", "serves until it is stopped; the tests in judge.rs run it"),
     ("npm install", "fetches packages; scripts/sdks has installed them"),
     ("kill -HUP \"$(pidof easel)\"", "would reach an Easel that no test has started"),
+    ("kill -USR2 \"$(pidof easel)\"", "would reach an Easel that no test has started"),
     ("easel serve --config easel.yaml >", "serves until it is stopped"),
     ("EASEL_LOG=debug easel serve", "serves until it is stopped"),
     ("easel calibrate --pairs", "reads labels that a person has written; the tests in near_embedding.rs run it"),
