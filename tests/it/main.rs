@@ -77,6 +77,7 @@ mod recovery; // a provider that comes back
 mod refusals; // bad input
 mod rejected; // pictures that come and are not delivered
 mod reload; // config changes under traffic
+mod reload_storm; // the same done to a running easel serve, a hundred times, and an upgrade among them
 mod replies; // what replies may take, alone and together
 mod request_story; // why one request cost what it did, by its id
 mod scrape; // what scrapers see, several at once
@@ -94,6 +95,6 @@ mod tls; // real TLS, to providers and from clients
 mod tools; // the official OpenAI package, promtool
 mod tracing; // spans at a collector, and traces that are handed on
 mod trouble; // failing providers, leaving clients, deadlines
-mod upgrade;
+mod upgrade; // a running easel serve starts its successor
 mod vendors; // what a provider sends, against its strict sandbox
 mod world;
