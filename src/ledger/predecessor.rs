@@ -16,7 +16,7 @@ use crate::money::Usd;
 /// What another process may spend of a budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
-    /// The budget, as [`CounterKey`] is written.
+    /// The budget, as [`CounterKey`](crate::ledger::counter::CounterKey) is written.
     pub budget: String,
     /// How much.
     pub usd: Usd,
