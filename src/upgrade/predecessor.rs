@@ -64,6 +64,8 @@ impl Program {
 pub enum UpgradeRefusal {
     /// Without `server.state_dir` nothing that was spent can be handed over.
     NoStateDir,
+    /// This process is the first of a container, which ends with it.
+    FirstProcess,
     /// The process before this one still ends its own requests.
     PredecessorEnds,
     /// The program cannot be started.
@@ -78,8 +80,9 @@ pub enum UpgradeRefusal {
 
 impl UpgradeRefusal {
     /// Every reason.
-    pub const ALL: [UpgradeRefusal; 6] = [
+    pub const ALL: [UpgradeRefusal; 7] = [
         UpgradeRefusal::NoStateDir,
+        UpgradeRefusal::FirstProcess,
         UpgradeRefusal::PredecessorEnds,
         UpgradeRefusal::NotStarted,
         UpgradeRefusal::TimedOut,
@@ -91,6 +94,7 @@ impl UpgradeRefusal {
     pub fn as_str(self) -> &'static str {
         match self {
             UpgradeRefusal::NoStateDir => "no_state_dir",
+            UpgradeRefusal::FirstProcess => "first_process",
             UpgradeRefusal::PredecessorEnds => "predecessor_ends",
             UpgradeRefusal::NotStarted => "not_started",
             UpgradeRefusal::TimedOut => "timed_out",
@@ -213,15 +217,23 @@ impl Successor {
 
 /// What this process says first.
 fn hello(gateway: &Gateway, running: &RunningSidecar) -> Result<Message, NotUpgraded> {
-    let state_dir: Option<PathBuf> = gateway.state_dir();
-    let no_state = "set server.state_dir: without it what was spent is known to this process alone";
-    let state_dir = state_dir.ok_or_else(|| refuse(UpgradeRefusal::NoStateDir)(no_state))?;
-    if gateway.has_predecessor() {
-        let detail = "the process before this one still ends its requests; try again when it has ended";
-        return Err(refuse(UpgradeRefusal::PredecessorEnds)(detail));
-    }
+    let state_dir = may_hand_over(gateway.state_dir(), std::process::id(), gateway.has_predecessor())?;
     let (listen, admin) = running.addresses();
     Ok(Message::Hello { protocol: PROTOCOL, listen, admin, state_dir })
+}
+
+/// The state directory of a process that may hand over.
+fn may_hand_over(state_dir: Option<PathBuf>, pid: u32, has_predecessor: bool) -> Result<PathBuf, NotUpgraded> {
+    let (why, detail) = if has_predecessor {
+        let detail = "the process before this one still ends its requests; try again when it has ended";
+        (UpgradeRefusal::PredecessorEnds, detail)
+    } else if pid == 1 {
+        (UpgradeRefusal::FirstProcess, "a container ends with its first process: start a new container instead")
+    } else {
+        let no_state = "set server.state_dir: without it what was spent is known to this process alone";
+        return state_dir.ok_or_else(|| refuse(UpgradeRefusal::NoStateDir)(no_state));
+    };
+    Err(refuse(why)(detail))
 }
 
 /// Goes on alone. The lock is there again as soon as the other process is gone.
@@ -326,5 +338,21 @@ impl Giver {
             self.slots = slots;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_a_ledger_and_no_predecessor_and_may_end_hands_over() {
+        let asked = |state_dir: Option<&str>, pid, has_predecessor| {
+            may_hand_over(state_dir.map(PathBuf::from), pid, has_predecessor).map_err(|refused| refused.why.as_str())
+        };
+        assert_eq!(asked(Some("/state"), 7, false), Ok("/state".into()));
+        assert_eq!(asked(None, 7, false), Err("no_state_dir"));
+        assert_eq!(asked(Some("/state"), 1, false), Err("first_process"));
+        assert_eq!(asked(Some("/state"), 7, true), Err("predecessor_ends"));
     }
 }

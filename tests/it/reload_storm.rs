@@ -291,6 +291,7 @@ async fn take(step: Step, hup: bool, mounted: &mut Mounted, served: &Line, versi
     until_reload_success(served, "1", step).await;
 }
 
+#[expect(clippy::print_stdout, reason = "scripts/reloads is there to see how much there was")]
 async fn storm(seed: u64, changes: usize, requests_per_second: u32) {
     let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into(), Settings::default()).await.unwrap();
     let mut mounted = Mounted::new();
