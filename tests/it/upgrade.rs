@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::client::{Answer, Client, tells_no_secret};
@@ -385,6 +386,25 @@ async fn without_a_state_dir_nothing_can_be_handed_over_and_the_process_goes_on(
     line.until_logged("not upgraded (no_state_dir): set server.state_dir", 1).await;
     assert_eq!(line.draw(&prompt("a hen"), &[]).await.status, 200);
     assert_eq!(line.metric("easel_upgrades_refused_total{reason=\"no_state_dir\"}").await, "1");
+}
+
+#[tokio::test]
+async fn a_client_that_has_used_its_rate_has_used_it_at_the_new_process_too() {
+    let (folder, painter) = (tempfile::tempdir().unwrap(), Painter::start().await);
+    let path = write_config(folder.path(), &painter, ["", "", ""]);
+    let key: String = Sha256::digest(b"the-key").iter().map(|byte| format!("{byte:02x}")).collect();
+    let clients = format!("clients: [{{name: web, key_sha256: {key}, rate: {{images_per_minute: 3}}}}]\n");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, clients + &text).unwrap();
+    let mut line = Line::start(&path).await;
+    let key = [("authorization", "Bearer the-key")];
+    for words in ["a hen", "a dog", "a cow"] {
+        assert_eq!(line.draw(&prompt(words), &key).await.status, 200);
+    }
+    line.upgrade().await;
+    let refused = line.draw(&prompt("a pig"), &key).await;
+    assert_eq!((refused.status, refused.error().1.as_str()), (429, "client_rate_limit"));
+    line.until_alone().await;
 }
 
 #[tokio::test]
