@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 use crate::calendar::Moment;
 use crate::gateway::idempotency_book::IdempotencyBook;
 use crate::idempotency::{KeyEnd, KeyName, KeyRefusal, KeyState};
+use crate::money::Usd;
 use crate::store::{KeyClaim, StoreError, StoredKey};
 
 /// How a request is answered whose key stands for a request of another process.
@@ -73,14 +74,14 @@ impl IdempotencyBook {
         });
     }
 
-    /// The other process has ended: settles the keys that it left under way with all that it left, of attempts up to `last`,
-    /// and takes up what it answered. Returns how many attempts were under way, and what they may have cost. Blocks.
+    /// The other process has ended: settles the keys that it left under way with all that it left, of attempts with numbers
+    /// after the first of `numbers` and up to the second, and takes up what it answered. Returns how many attempts were under way, and what they may have cost. Blocks.
     ///
     /// # Errors
     /// When the ledger cannot be written.
-    pub fn settle_predecessor(&self, last: i64) -> Result<(u64, crate::money::Usd), StoreError> {
+    pub fn settle_other(&self, numbers: (i64, i64)) -> Result<(u64, Usd), StoreError> {
         let own = self.change(|table| table.under_way());
-        let settled = self.store.settle_predecessor(last, own)?;
+        let settled = self.store.settle_other(numbers, own)?;
         let keys = self.store.reading(|view| view.idempotency_keys()).wait()?;
         // What is under way now is this process's own.
         keys.iter().filter(|stored| stored.key.state != KeyState::UnderWay).for_each(|stored| self.take_up(stored));

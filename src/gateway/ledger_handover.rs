@@ -27,14 +27,29 @@ impl DurableLedger {
         }
     }
 
-    /// Goes on alone, because the other process did not begin. Blocks.
+    /// Goes on alone, because the other process did not serve, or not for long: what that has paid is counted, once what it
+    /// left under way is settled. Its numbers are not given again. Blocks.
     ///
     /// # Errors
-    /// When another process writes.
-    pub fn take_back(&self) -> Result<(), StoreError> {
-        self.store.take_back()?;
+    /// When the ledger cannot be read.
+    pub fn count_successor(&self, first: i64) -> Result<(), StoreError> {
+        let cursor = PredecessorCursor { known: Vec::new(), newest: first, last: i64::MAX };
+        self.count_rows(self.store.predecessor_rows(cursor)?);
         self.ledger.spend_alone();
         Ok(())
+    }
+
+    fn count_rows(&self, rows: PredecessorRows) {
+        let PredecessorRows { opened, settled, released } = rows;
+        let now = self.clock.now();
+        for entry in opened {
+            self.ledger.resume(entry.id);
+            self.ledger.adopt(entry);
+        }
+        for (id, settlement) in settled {
+            self.ledger.settle_adopted(id, &settlement, now);
+        }
+        released.into_iter().for_each(|id| self.ledger.release_adopted(id, now));
     }
 
     /// Takes up what the process before has under way. All that is counted until [`DurableLedger::taken_up`] is counted as it
@@ -62,15 +77,9 @@ impl DurableLedger {
     pub fn follow_predecessor(&self) -> Result<(), StoreError> {
         let Some(cursor) = self.cursor().clone() else { return Ok(()) };
         let known = self.ledger.under_way_up_to(cursor.last);
-        let PredecessorRows { opened, settled, released } =
-            self.store.predecessor_rows(PredecessorCursor { known, ..cursor.clone() })?;
-        let newest = opened.iter().map(|entry| entry.id).fold(cursor.newest, i64::max);
-        let now = self.clock.now();
-        opened.into_iter().for_each(|entry| self.ledger.adopt(entry));
-        for (id, settlement) in settled {
-            self.ledger.settle_adopted(id, &settlement, now);
-        }
-        released.into_iter().for_each(|id| self.ledger.release_adopted(id, now));
+        let rows = self.store.predecessor_rows(PredecessorCursor { known, ..cursor.clone() })?;
+        let newest = rows.opened.iter().map(|entry| entry.id).fold(cursor.newest, i64::max);
+        self.count_rows(rows);
         *self.cursor() = Some(PredecessorCursor { newest, ..cursor });
         Ok(())
     }

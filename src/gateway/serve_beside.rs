@@ -19,6 +19,7 @@ use crate::gateway::Gateway;
 use crate::gateway::handover::Handover;
 use crate::gateway::start_and_replace_errors::StartError;
 use crate::secret::Secret;
+use crate::store::handover::NUMBERS;
 use crate::store::{Location, StoreError};
 use crate::upstream::transport::PooledClient;
 
@@ -84,12 +85,15 @@ impl Gateway {
         Ok(Handover { ledger, slots, secret, version: snapshot.version, client_rates, call_rates })
     }
 
-    /// Goes on alone, because the other process did not begin. Blocks.
+    /// Goes on alone, because the other process is gone that this one handed over to. Blocks.
     ///
     /// # Errors
-    /// When another process writes the ledger.
-    pub fn take_back(&self) -> Result<(), StoreError> {
-        self.shared.durable_ledger.take_back()?;
+    /// When another process writes the ledger, or it cannot be written.
+    pub fn take_back(&self, handover: &Handover) -> Result<(), StoreError> {
+        let first = handover.ledger.last_id.saturating_add(NUMBERS);
+        self.shared.durable_ledger.store().take_back()?;
+        self.shared.idempotency.settle_other((first, i64::MAX))?;
+        self.shared.durable_ledger.count_successor(first)?;
         self.serve_alone();
         Ok(())
     }
@@ -139,7 +143,7 @@ impl Gateway {
 
     fn end_predecessor(&self) -> Result<(), StoreError> {
         let Some(last) = self.shared.durable_ledger.predecessor_last() else { return Ok(()) };
-        let (interrupted, usd) = self.shared.idempotency.settle_predecessor(last)?;
+        let (interrupted, usd) = self.shared.idempotency.settle_other((i64::MIN, last))?;
         if interrupted > 0 {
             log::warn!(
                 "{interrupted} calls were under way when the process before ended; up to {usd} USD may be charged for them"

@@ -92,14 +92,14 @@ impl Store {
         self.reading(move |ReadSnapshot(ledger)| Ok(predecessor_rows::read(ledger, &cursor)?)).wait()
     }
 
-    /// Settles what the process before left under way, of numbers up to `last`, and its keys: all but `own`. Blocks.
+    /// Settles what another process left under way, of numbers after `first` and up to `last`, and its keys: all but `own`. Blocks.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn settle_predecessor(&self, last: i64, own: Vec<KeyName>) -> Result<(u64, Usd), StoreError> {
+    pub fn settle_other(&self, (first, last): (i64, i64), own: Vec<KeyName>) -> Result<(u64, Usd), StoreError> {
         self.run_on_writer(move |ledger| {
             let change = ledger.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let sum = recovery::settle_attempts(&change, last)?;
+            let sum = recovery::settle_attempts(&change, first, last)?;
             idempotency_keys::settle_interrupted_but(&change, &own)?;
             change.commit()?;
             Ok(sum)

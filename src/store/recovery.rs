@@ -13,26 +13,27 @@ use crate::store::idempotency_keys;
 /// What the disk says, or that the sum does not fit.
 pub(super) fn settle_interrupted(ledger: &mut Connection) -> rusqlite::Result<(u64, Usd)> {
     let change = ledger.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let sum = settle_attempts(&change, i64::MAX)?;
+    let sum = settle_attempts(&change, i64::MIN, i64::MAX)?;
     idempotency_keys::settle_interrupted(&change)?;
     change.commit()?;
     Ok(sum)
 }
 
-/// The same without the keys, of attempts with numbers up to `last`.
+/// The same without the keys, of attempts with numbers after `first` and up to `last`.
 ///
 /// # Errors
 /// As [`settle_interrupted`].
-pub(super) fn settle_attempts(change: &Connection, last: i64) -> rusqlite::Result<(u64, Usd)> {
+pub(super) fn settle_attempts(change: &Connection, first: i64, last: i64) -> rusqlite::Result<(u64, Usd)> {
     let sum = change.query_row(
-        "SELECT count(*), coalesce(sum(estimate), 0) FROM attempts WHERE settled_at IS NULL AND id <= ?1",
-        [last],
+        "SELECT count(*), coalesce(sum(estimate), 0) FROM attempts
+         WHERE settled_at IS NULL AND id > ?1 AND id <= ?2",
+        [first, last],
         |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), Usd::from_nanos(row.get(1)?))),
     )?;
     change.execute(
         "UPDATE attempts SET settled_at = opened_at, uncertain = estimate, source = ?1, outcome = 'interrupted'
-         WHERE settled_at IS NULL AND id <= ?2",
-        params![CostSource::Estimate.as_str(), last],
+         WHERE settled_at IS NULL AND id > ?2 AND id <= ?3",
+        params![CostSource::Estimate.as_str(), first, last],
     )?;
     Ok(sum)
 }

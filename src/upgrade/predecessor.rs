@@ -180,7 +180,7 @@ impl Successor {
             }
             Err(why) => {
                 self.end().await;
-                take_back(gateway).await;
+                take_back(gateway, handover).await;
                 Err(why)
             }
         }
@@ -237,12 +237,12 @@ fn may_hand_over(state_dir: Option<PathBuf>, pid: u32, has_predecessor: bool) ->
 }
 
 /// Goes on alone. The lock is there again as soon as the other process is gone.
-async fn take_back(gateway: &Arc<Gateway>) {
+async fn take_back(gateway: &Arc<Gateway>, handover: Handover) {
     let again = gateway.clone();
-    match spawn_blocking(move || again.take_back()).await {
+    match spawn_blocking(move || again.take_back(&handover)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => log::error!("the ledger is written without its lock: {error}"),
-        Err(error) => log::error!("the ledger is written without its lock: {error}"),
+        Ok(Err(error)) => log::error!("the ledger cannot be taken back: {error}"),
+        Err(error) => log::error!("the ledger cannot be taken back: {error}"),
     }
     if gateway.shared.disk.is_some() {
         log::warn!("new pictures are kept in memory only, and not in cache.disk, until the next start");

@@ -15,6 +15,8 @@ use crate::ledger::entry::{CostSource as From, Owner, Purpose};
 use crate::money::Usd;
 use crate::pricing::charged_amount::ChargedAmount;
 
+mod handover;
+
 struct Nothing;
 
 impl EnvAndFiles for Nothing {

@@ -48,7 +48,7 @@ async fn the_new_process_counts_from_one_state_of_the_file_and_follows_what_the_
     assert_eq!((settled, rows.released), (vec![(2, 50, 2), (6, 60, 1)], vec![3]));
     // The old one dies with what it has: that may be charged, and what is the new one's is under way still.
     drop(old);
-    assert_eq!(new.settle_predecessor(last, Vec::new()).unwrap(), (2, Usd::from_nanos(14)));
+    assert_eq!(new.settle_other((0, last), Vec::new()).unwrap(), (2, Usd::from_nanos(14)));
     assert_eq!(new.under_way().unwrap().0.iter().map(|entry| entry.id).collect::<Vec<_>>(), [last + 1]);
     assert!(Store::open(place(&dir), options(OnLedgerError::Refuse), now()).is_err(), "the lock is the new one's");
 }
@@ -83,7 +83,7 @@ async fn a_key_is_the_first_one_s_that_writes_it_and_what_a_dead_process_leaves_
     assert!(new.claim_key(claim(3, "new")).unwrap().is_none(), "a batch may be made twice");
     assert!(old.claim_key(claim(3, "old")).unwrap().is_some());
     drop(old);
-    new.settle_predecessor(NUMBERS, vec![KeyName([3; 32])]).unwrap();
+    new.settle_other((0, NUMBERS), vec![KeyName([3; 32])]).unwrap();
     let keys = new.reading(|view| view.idempotency_keys()).wait().unwrap();
     let keys: Vec<_> = keys.iter().map(|stored| (stored.key.name.0[0], stored.key.state)).collect();
     // Of the second nothing was paid, so it is free.
