@@ -26,17 +26,33 @@ pub fn recent_pictures(facts: &Facts) -> Markup {
     panel("pictures", "Recent pictures", &body)
 }
 
+/// Bytes of decisions on the page, before it is compressed. Older requests beyond it unfold to the link alone: the page stays
+/// below 150 KB however many offers a route has, and however long their names are.
+const DECISIONS: usize = 56 * 1024;
+
 /// The last requests, the newest first.
 pub fn requests(facts: &Facts) -> Markup {
-    let body = html! {
-        p { "The last " (facts.requests.len()) " image requests of clients that are known, at most " (REQUESTS) ". Each unfolds to what was decided." }
-        @if facts.requests.is_empty() { p { "none yet" } }
-        ol class="requests" { @for line in &facts.requests { (request(line)) } }
-    };
-    panel("requests", "Requests", &body)
+    panel("requests", "Requests", &list(&facts.requests))
 }
 
-fn request(line: &Value) -> Markup {
+fn list(requests: &[Value]) -> Markup {
+    let mut room = DECISIONS;
+    let decisions: Vec<Option<Markup>> = requests
+        .iter()
+        .map(|line| {
+            let decision = decision(line);
+            room = room.saturating_sub(decision.0.len());
+            (room > 0).then_some(decision)
+        })
+        .collect();
+    html! {
+        p { "The last " (requests.len()) " image requests of clients that are known, at most " (REQUESTS) ". Each unfolds to what was decided." }
+        @if requests.is_empty() { p { "none yet" } }
+        ol class="requests" { @for (line, decision) in requests.iter().zip(&decisions) { (request(line, decision.as_ref())) } }
+    }
+}
+
+fn request(line: &Value, decision: Option<&Markup>) -> Markup {
     let (image, id) = (&line["image"], word(&line["request_id"]));
     let outcome = word(&image["outcome"]);
     let class = match outcome.as_str() {
@@ -51,7 +67,7 @@ fn request(line: &Value) -> Markup {
                     (moment(&word(&line["time"]))) " " span class=(class) { (outcome) }
                     " " (word(&image["route"])) " " (word(&image["cache"])) " $" (word(&image["cost_usd"])) " " (ms(line)) " ms"
                 }
-                (decision(line))
+                @if let Some(decision) = decision { (decision) }
                 p { a href={ "/requests/" (id) } { "All of " (id) } }
             }
         }
@@ -91,7 +107,9 @@ fn decision(line: &Value) -> Markup {
             }
             @for offer in list("under_way") { li { "asked " (word(offer)) ": not answered yet" } }
             @for skipped in list("skipped") { li { "not asked " (word(&skipped[0])) ": " (word(&skipped[1])) } }
-            @for offer in list("not_needed") { li { "not asked " (word(offer)) ": its turn did not come" } }
+            @if let not_needed @ [_, ..] = list("not_needed") {
+                li { "not asked " (not_needed.iter().map(word).collect::<Vec<_>>().join(", ")) ": its turn did not come" }
+            }
             @for change in list("adjusted") { li { "adjusted: " (word(change)) } }
             @if let Some(served_by) = image["served_by"].as_object().filter(|offers| !offers.is_empty()) {
                 li { "served by" @for (offer, count) in served_by { " " (offer) "=" (count) } }
@@ -175,4 +193,29 @@ fn pictures(attempts: &[Value]) -> Markup {
         })
         .collect();
     table("Pictures delivered", &["picture", "verdict", "reason", "usd"], 3..4, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn decisions_have_a_bound_in_bytes_and_the_newest_are_told() {
+        let offers: Vec<String> = (0..40).map(|nth| format!("provider/a-model-with-a-long-name-{nth}")).collect();
+        let line = |nth: usize| {
+            json!({
+                "request_id": format!("id-{nth}"), "time": "2026-11-28T18:03:12.306Z", "duration_us": 1, "status": 200,
+                "image": {"outcome": "ok", "route": "r", "cache": "miss", "cost_usd": "0.01", "not_needed": offers},
+            })
+        };
+        let page = list(&(0..REQUESTS).map(line).collect::<Vec<_>>()).0;
+        assert!(page.len() < 130_000, "{}", page.len());
+        let told = page.matches("its turn did not come").count();
+        assert!((10..REQUESTS).contains(&told), "{told}");
+        assert_eq!(page.matches("All of id-").count(), REQUESTS);
+        let last = page.rfind("its turn did not come").unwrap();
+        assert!(last < page.find(&format!("All of id-{}", told)).unwrap(), "the newest ones");
+    }
 }
