@@ -56,14 +56,17 @@ const WHOLE: &str = "sizes";
 /// Adds the entries of `more` that `node` does not have; where both have a mapping, its entries likewise.
 fn add(node: &mut Node, more: &Node) {
     let NodeKind::Map(more) = &more.kind else { return };
-    if matches!(&node.kind, NodeKind::Scalar(scalar) if scalar.is_null()) {
+    if node.is_null() {
         node.kind = NodeKind::Map(Vec::new());
     }
     let NodeKind::Map(entries) = &mut node.kind else { return };
     for new in more {
         match entries.iter_mut().find(|entry| entry.key == new.key && !entry.value.bad) {
             Some(own) if own.key == WHOLE => {}
-            Some(own) => add(&mut own.value, &new.value),
+            Some(own) => {
+                add(&mut own.value, &new.value);
+                own.takes_out |= own.value.is_null() && !new.value.is_null();
+            }
             None => entries.push(new.clone()),
         }
     }

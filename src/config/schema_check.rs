@@ -97,7 +97,7 @@ impl<'a> SchemaCheck<'a> {
         for entry in entries {
             let property = properties.and_then(|properties| properties.get(&entry.key));
             // "Nothing" is the same as not being there, except among names of the user's own.
-            if property.is_some() && matches!(&entry.value.kind, NodeKind::Scalar(scalar) if scalar.is_null()) {
+            if property.is_some() && entry.value.is_null() {
                 continue;
             }
             let Some(schema) = property.or(others) else {

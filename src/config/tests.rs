@@ -24,6 +24,7 @@ mod alerts;
 mod azure;
 mod capabilities;
 mod dialect;
+mod empty_keys;
 mod google;
 mod near;
 mod prices;

@@ -71,6 +71,9 @@ pub(super) struct MapEntry {
     pub(super) value: Node,
     /// The key that was probably meant, when this one was not understood.
     pub(super) stands_for: Option<&'static str>,
+    /// The value says "nothing", and without this key another one would be filled in: by `<<`, a preset or
+    /// `model_defaults`.
+    pub(super) takes_out: bool,
 }
 
 impl MapEntry {
@@ -97,6 +100,11 @@ impl Zeroize for Node {
 impl Node {
     fn new(span: Span, kind: NodeKind) -> Node {
         Node { span, bad: false, kind }
+    }
+
+    /// Whether nothing stands here, or a word for nothing.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.kind, NodeKind::Scalar(scalar) if scalar.is_null())
     }
 
     /// Nodes in this tree.
@@ -290,11 +298,15 @@ impl<'a> Builder<'a> {
     fn merge(&mut self, node: Node, entries: &mut Vec<MapEntry>) -> Result<(), Finding> {
         match node.kind {
             NodeKind::Map(more) => {
-                let seen: HashSet<String> = entries.iter().map(|entry| entry.key.clone()).collect();
-                entries.extend(more.into_iter().map(|mut entry| {
-                    entry.value.bad |= seen.contains(&entry.key);
-                    entry
-                }));
+                let seen: HashMap<String, usize> =
+                    entries.iter().enumerate().map(|(index, entry)| (entry.key.clone(), index)).rev().collect();
+                for mut entry in more {
+                    if let Some(winner) = seen.get(&entry.key).and_then(|index| entries.get_mut(*index)) {
+                        winner.takes_out |= winner.value.is_null() && !entry.value.is_null();
+                        entry.value.bad = true;
+                    }
+                    entries.push(entry);
+                }
             }
             NodeKind::List(items) => {
                 for item in items {
@@ -358,7 +370,7 @@ fn entry(
         findings.add(Finding::new(key_span.clone(), format!("the key {written} is given twice"), Some(help)));
         value.bad = true;
     }
-    MapEntry { key: name, key_span, value, stands_for: None }
+    MapEntry { key: name, key_span, value, stands_for: None, takes_out: false }
 }
 
 #[cfg(test)]

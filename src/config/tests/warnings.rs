@@ -5,7 +5,7 @@ use crate::config::warnings::word::Warning;
 use crate::config::{ConfigText, EnvAndFiles, load};
 
 /// Every warning as `word line:column what | suggestion`.
-fn warnings(text: &str) -> Vec<String> {
+pub(super) fn warnings(text: &str) -> Vec<String> {
     let plan = plan(text);
     let told = plan.warnings.iter().flat_map(|warnings| warnings.iter());
     told.map(|p| {
@@ -21,14 +21,14 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// One warning, of this word and with these parts.
-fn only(text: &str, word: &str, parts: &[&str]) {
+pub(super) fn only(text: &str, word: &str, parts: &[&str]) {
     let told = warnings(text);
     assert!(told.len() == 1 && told[0].starts_with(&format!("{word} ")), "{told:#?}\n{text}");
     assert!(parts.iter().all(|part| told[0].contains(part)), "{told:#?}");
 }
 
 /// Two offers, of 3 and of 5 to 21 cents.
-fn two(route: &str, more: &str) -> String {
+pub(super) fn two(route: &str, more: &str) -> String {
     format!(
         "providers:
   stability: {{kind: stability, api_key: \"${{KEY}}\", models: {{core: {{price: 0.03}}}}}}

@@ -1,5 +1,5 @@
 //! What a config does that is allowed and hardly meant: a cap below every price, a key in the file, a route that nothing
-//! reaches.
+//! reaches, a key with nothing behind it.
 //!
 //! A warning refuses nothing. Each file here looks at one theme, at a plan without problems and at where its parts are
 //! written. What needs a vendor's tables, a clock or the disk is found in `gateway/config_warnings` and placed here.
@@ -7,6 +7,7 @@
 mod addresses;
 mod budgets;
 mod caps;
+mod empty_keys;
 mod idle;
 mod placed;
 mod prices;
@@ -38,5 +39,6 @@ pub(super) fn warnings(plan: &Plan, text: &str, tree: &Node, kinds: &[ProviderKi
     addresses::addresses(&mut warner, plan, at, kinds);
     unused::unused(&mut warner, plan, at);
     idle::idle(&mut warner, plan, at);
+    empty_keys::empty_keys(&mut warner, tree);
     warner.findings
 }

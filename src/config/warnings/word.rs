@@ -55,6 +55,8 @@ pub enum Warning {
     IdleAlert,
     /// A check of the quality gate cannot work.
     IdleCheck,
+    /// Nothing stands behind a key.
+    EmptyKey,
     /// Easel knows no such model of this kind.
     UnknownModel,
     /// A vendor shuts a model down soon.
@@ -69,7 +71,7 @@ pub enum Warning {
 
 impl Warning {
     /// Every warning, as docs/operate/check.md lists them.
-    pub const ALL: [Warning; 31] = [
+    pub const ALL: [Warning; 32] = [
         Warning::OfferOverCap,
         Warning::RouteOverCap,
         Warning::ClientOverCap,
@@ -96,6 +98,7 @@ impl Warning {
         Warning::IdleAttempts,
         Warning::IdleAlert,
         Warning::IdleCheck,
+        Warning::EmptyKey,
         Warning::UnknownModel,
         Warning::ModelEnds,
         Warning::ModelEnded,
@@ -132,6 +135,7 @@ impl Warning {
             Warning::IdleAttempts => "idle_attempts",
             Warning::IdleAlert => "idle_alert",
             Warning::IdleCheck => "idle_check",
+            Warning::EmptyKey => "empty_key",
             Warning::UnknownModel => "unknown_model",
             Warning::ModelEnds => "model_ends",
             Warning::ModelEnded => "model_ended",
