@@ -166,6 +166,32 @@ fn the_chart_makes_valid_manifests_around_a_config_that_easel_takes() {
     }
 }
 
+/// The files of conf/prometheus that the chart has copies of: Helm reads nothing outside of a chart.
+const RULES: [&str; 2] = ["easel-rules.yaml", "easel-recording-rules.yaml"];
+
+#[test]
+fn the_charts_rules_are_those_of_conf_prometheus_word_for_word_and_prometheus_takes_them() {
+    let mut groups = Vec::new();
+    for name in RULES {
+        let source = std::fs::read_to_string(deploy().join("../conf/prometheus").join(name)).unwrap();
+        let copy = deploy().join("helm/easel/rules").join(name);
+        let found = std::fs::read_to_string(&copy).unwrap_or_default();
+        assert!(found == source, "{name} of the chart is stale: run scripts/docs");
+        let source: Value = serde_yaml::from_str(&source).unwrap();
+        groups.extend(source["groups"].as_array().unwrap().iter().cloned());
+    }
+    let values = json!({"prometheusRule": {"enabled": true, "labels": {"release": "prometheus"}}});
+    let all = documents(&mut chart(&values));
+    let made = the(&all, "PrometheusRule");
+    assert_eq!(made["metadata"]["labels"]["release"], "prometheus");
+    // With `{{ $labels.name }}`, which is Prometheus's to fill in.
+    assert_eq!(made["spec"]["groups"], json!(groups));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules.yaml");
+    std::fs::write(&path, made["spec"].to_string()).unwrap();
+    printed(Command::new(tool("EASEL_TEST_PROMTOOL")).args(["check", "rules"]).arg(&path));
+}
+
 #[test]
 fn values_that_would_not_work_are_refused_with_their_place() {
     for (values, place) in [
