@@ -18,11 +18,12 @@ use crate::gateway;
 use crate::gateway::Gateway;
 use crate::gateway::config_loader::ProcessEnv;
 use crate::gateway::config_watcher::{POLL_INTERVAL, Watch};
+use crate::gateway::handover::UpgradeRefusal;
 use crate::server::access_log::AccessLog;
 use crate::server::log_writer::stream;
 use crate::server::process_log::{ProcessLog, tell_panics};
 use crate::sidecar::{self, BoundSockets, RunningSidecar};
-use crate::upgrade::predecessor::{GIVES_WAY, NotUpgraded, Program, ServingSuccessor, Successor, UpgradeRefusal};
+use crate::upgrade::predecessor::{GIVES_WAY, NotUpgraded, Program, ServingSuccessor, Successor};
 use crate::upgrade::successor::{EndingPredecessor, Predecessor};
 
 /// How often memory that nobody uses goes back to the system.
@@ -76,10 +77,6 @@ async fn serve(watch: Watch, plan: Plan, access_log: bool, diagnostics: &Process
         Ok(begun) => begun,
         Err(error) => return cli::failed(error),
     };
-    for why in UpgradeRefusal::ALL {
-        // Those that have not happened are told as well: an alert sees the first one.
-        gateway.shared.metrics.upgrades_refused.with_label_values(&[why.as_str()]);
-    }
     diagnostics.lines().count_in(gateway.shared.metrics.diagnostic_lines_dropped.clone());
     let log = if access_log { to_stdout(&gateway) } else { Ok(AccessLog::off()) };
     let log = match log {

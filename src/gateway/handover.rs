@@ -1,9 +1,54 @@
-//! What a process says that hands over to another.
+//! What a process says that hands over to another, and why it does not.
 
 use crate::gateway::start_and_replace_errors::StartError;
 use crate::ledger::LedgerHandover;
 use crate::rate_limit::RateLevel;
 use crate::secret::Secret;
+
+/// Why there is no successor. Its word goes to log and metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UpgradeRefusal {
+    /// Without `server.state_dir` nothing that was spent can be handed over.
+    NoStateDir,
+    /// This process is the first of a container, which ends with it.
+    FirstProcess,
+    /// The process before this one still ends its own requests.
+    PredecessorEnds,
+    /// The program cannot be started.
+    NotStarted,
+    /// It has not said in time what it had to.
+    TimedOut,
+    /// It has ended, or has said something else.
+    Ended,
+    /// The ledger cannot be written now.
+    Ledger,
+}
+
+impl UpgradeRefusal {
+    /// Every reason.
+    pub const ALL: [UpgradeRefusal; 7] = [
+        UpgradeRefusal::NoStateDir,
+        UpgradeRefusal::FirstProcess,
+        UpgradeRefusal::PredecessorEnds,
+        UpgradeRefusal::NotStarted,
+        UpgradeRefusal::TimedOut,
+        UpgradeRefusal::Ended,
+        UpgradeRefusal::Ledger,
+    ];
+
+    /// The word for log and metric.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UpgradeRefusal::NoStateDir => "no_state_dir",
+            UpgradeRefusal::FirstProcess => "first_process",
+            UpgradeRefusal::PredecessorEnds => "predecessor_ends",
+            UpgradeRefusal::NotStarted => "not_started",
+            UpgradeRefusal::TimedOut => "timed_out",
+            UpgradeRefusal::Ended => "ended",
+            UpgradeRefusal::Ledger => "ledger",
+        }
+    }
+}
 
 /// Bytes of a process's secret: the seed of hashes, then the key of links.
 pub const SECRET: usize = 40;

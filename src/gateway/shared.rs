@@ -15,6 +15,7 @@ use crate::config::plan::{Plan, Provider};
 use crate::dispatch::WeightedTurns;
 use crate::gateway::durable_ledger::DurableLedger;
 use crate::gateway::equivalence_record::{EquivalenceRecord, JUDGE_WINDOW};
+use crate::gateway::handover::UpgradeRefusal;
 use crate::gateway::idempotency_book::IdempotencyBook;
 use crate::gateway::last_reload::LastReload;
 use crate::gateway::outside_judge::OutsideJudges;
@@ -127,6 +128,10 @@ impl Shared {
         let replies = metrics.response_body_bytes.clone();
         let outside_judges = OutsideJudges::new(clock.clone(), hash_seed, &metrics);
         let rejected_files = RejectedFiles::new(plan.quality.keep_rejected.clone(), metrics.rejected_files.clone());
+        for why in UpgradeRefusal::ALL {
+            // Those that have not happened are told as well: an alert sees the first one.
+            metrics.upgrades_refused.with_label_values(&[why.as_str()]);
+        }
         let spans = Arc::new(SpanQueue::new(metrics.trace_spans.clone(), metrics.trace_spans_dropped.clone()));
         let quality_workers = QualityWorkers::new(&plan.quality, metrics.quality_queue_bytes.clone());
         Ok(Shared {

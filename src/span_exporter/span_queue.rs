@@ -35,6 +35,10 @@ pub enum SpanDrop {
 }
 
 impl SpanDrop {
+    /// Every reason.
+    pub const ALL: [SpanDrop; 5] =
+        [SpanDrop::QueueFull, SpanDrop::Unreachable, SpanDrop::TimedOut, SpanDrop::Refused, SpanDrop::Stopped];
+
     /// The word for log and metric.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -90,6 +94,10 @@ pub(super) struct SpanBatch {
 impl SpanQueue {
     /// Nothing waits.
     pub fn new(sent: IntCounter, dropped: IntCounterVec) -> SpanQueue {
+        for why in SpanDrop::ALL {
+            // Those that have not happened are told as well: an alert sees the first one.
+            dropped.with_label_values(&[why.as_str()]);
+        }
         SpanQueue { waiting: watch::Sender::default(), counters: SpanCounters { sent, dropped } }
     }
 

@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use crate::gateway::Gateway;
-use crate::gateway::handover::Handover;
+use crate::gateway::handover::{Handover, UpgradeRefusal};
 use crate::sidecar::RunningSidecar;
 use crate::upgrade::channel::{Channel, send_sockets};
 use crate::upgrade::message::{Books, GivenLink, Message, PROTOCOL};
@@ -56,51 +56,6 @@ impl Program {
     pub fn of_this_process() -> Option<Program> {
         let mut args = std::env::args_os();
         Some(Program { name: args.next()?, args: args.collect() })
-    }
-}
-
-/// Why there is no successor. Its word goes to log and metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum UpgradeRefusal {
-    /// Without `server.state_dir` nothing that was spent can be handed over.
-    NoStateDir,
-    /// This process is the first of a container, which ends with it.
-    FirstProcess,
-    /// The process before this one still ends its own requests.
-    PredecessorEnds,
-    /// The program cannot be started.
-    NotStarted,
-    /// It has not said in time what it had to.
-    TimedOut,
-    /// It has ended, or has said something else.
-    Ended,
-    /// The ledger cannot be written now.
-    Ledger,
-}
-
-impl UpgradeRefusal {
-    /// Every reason.
-    pub const ALL: [UpgradeRefusal; 7] = [
-        UpgradeRefusal::NoStateDir,
-        UpgradeRefusal::FirstProcess,
-        UpgradeRefusal::PredecessorEnds,
-        UpgradeRefusal::NotStarted,
-        UpgradeRefusal::TimedOut,
-        UpgradeRefusal::Ended,
-        UpgradeRefusal::Ledger,
-    ];
-
-    /// The word for log and metric.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            UpgradeRefusal::NoStateDir => "no_state_dir",
-            UpgradeRefusal::FirstProcess => "first_process",
-            UpgradeRefusal::PredecessorEnds => "predecessor_ends",
-            UpgradeRefusal::NotStarted => "not_started",
-            UpgradeRefusal::TimedOut => "timed_out",
-            UpgradeRefusal::Ended => "ended",
-            UpgradeRefusal::Ledger => "ledger",
-        }
     }
 }
 

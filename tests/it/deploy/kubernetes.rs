@@ -123,6 +123,7 @@ fn other_values() -> Value {
         "imagePullSecrets": [{"name": "registry"}],
         "persistence": {"enabled": false},
         "podMonitor": {"enabled": true, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": true, "labels": {"release": "prometheus"}},
         "networkPolicy": {"clients": [{"podSelector": {"matchLabels": {"easel-client": "yes"}}}]},
         "service": {"annotations": {"example.com/team": "pictures"}},
         "podAnnotations": {"example.com/team": "pictures"},
@@ -139,7 +140,11 @@ fn other_values() -> Value {
 fn the_chart_makes_valid_manifests_around_a_config_that_easel_takes() {
     for (name, values, kinds) in [
         ("the chart as it is", json!({}), vec!["ConfigMap", "NetworkPolicy", "Service", "StatefulSet"]),
-        ("the other way", other_values(), vec!["ConfigMap", "NetworkPolicy", "PodMonitor", "Service", "StatefulSet"]),
+        (
+            "the other way",
+            other_values(),
+            vec!["ConfigMap", "NetworkPolicy", "PodMonitor", "PrometheusRule", "Service", "StatefulSet"],
+        ),
     ] {
         let all = documents(&mut chart(&values));
         let made: BTreeSet<&str> = all.iter().filter_map(|document| document["kind"].as_str()).collect();
