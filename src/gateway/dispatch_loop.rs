@@ -22,6 +22,7 @@ use crate::gateway::dispatch_loop::reserve::Reserved;
 use crate::gateway::dispatch_loop::state::{Completed, DispatchLoop, now};
 use crate::gateway::join_few::JoinFew;
 use crate::gateway::log_context::within_request;
+use crate::gateway::outcome::CallUnderWay;
 use crate::gateway::routed_request::RoutedRequest;
 use crate::gateway::single_flight::Flight;
 use crate::gateway::timeline::{MOST_STEPS, Step, StepKind, note};
@@ -224,7 +225,8 @@ impl DispatchLoop {
         let Reserved { offer, provider, slot, pass, opened, hedge } = reserved;
         self.flight.update(|progress| {
             progress.attempts += 1;
-            progress.under_way.push(offer.name.clone());
+            let (reason, began, asked) = (reason.as_str(), Instant::now(), places.len());
+            progress.under_way.push(CallUnderWay { offer: offer.name.clone(), reason, began, asked });
             progress.skipped.retain(|(name, _)| *name != offer.name);
         });
         let attempt = Arc::new(Attempt {

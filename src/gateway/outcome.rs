@@ -82,6 +82,19 @@ pub struct CallRecord {
     pub gate: Option<GateRecord>,
 }
 
+/// A call that is under way, as it is told when its request is answered without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallUnderWay {
+    /// `provider/model`.
+    pub offer: String,
+    /// Why it was asked.
+    pub reason: &'static str,
+    /// When it began.
+    pub began: Instant,
+    /// How many pictures it was asked for.
+    pub asked: usize,
+}
+
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -106,8 +119,8 @@ pub struct Outcome {
     pub attempts: u32,
     /// Those of them that have ended, in that order.
     pub calls: Vec<CallRecord>,
-    /// The offers of the others, each as often as it is asked.
-    pub under_way: Vec<String>,
+    /// The others.
+    pub under_way: Vec<CallUnderWay>,
     /// Offers not asked, and why.
     pub skipped: Vec<(String, &'static str)>,
     /// Offers of the route that nothing kept from being asked, and whose turn did not come.

@@ -40,7 +40,7 @@ impl ServeRequest {
         let pinned = offers.filter(|name| self.matched.pinned.as_ref().is_none_or(|pinned| pinned == *name));
         let told = |name: &str| {
             progress.calls.iter().any(|call| call.offer == name)
-                || progress.under_way.iter().any(|offer| offer == name)
+                || progress.under_way.iter().any(|call| call.offer == name)
                 || progress.skipped.iter().any(|(skipped, _)| skipped == name)
         };
         pinned.filter(|name| !told(name)).cloned().collect()

@@ -23,7 +23,7 @@ use crate::cache::PlacedPicture;
 use crate::config::plan::Priority;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::best_effort::BestEfforts;
-use crate::gateway::outcome::CallRecord;
+use crate::gateway::outcome::{CallRecord, CallUnderWay};
 use crate::gateway::timeline::Step;
 use crate::money::Usd;
 use crate::provider::Partial;
@@ -63,8 +63,8 @@ pub struct Progress {
     pub calls: Vec<CallRecord>,
     /// What was waited for before them, where the leader is traced.
     pub steps: Vec<Step>,
-    /// The offers of the others, each as often as it is asked.
-    pub under_way: Vec<String>,
+    /// The others.
+    pub under_way: Vec<CallUnderWay>,
     /// Offers not asked, and why.
     pub skipped: Vec<(String, &'static str)>,
     /// The model that was to rewrite the prompt, and what became of it.

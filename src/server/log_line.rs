@@ -153,8 +153,8 @@ pub struct Image<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<LoggedCall<'a>>,
     /// The offers of the others.
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    pub under_way: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub under_way: Vec<&'a str>,
     /// Who drew how many pictures.
     pub served_by: BTreeMap<&'a str, usize>,
     /// The pictures' ids.
@@ -217,7 +217,7 @@ impl<'a> Image<'a> {
             cost_usd: outcome.cost,
             attempts: outcome.attempts,
             tried: outcome.calls.iter().map(logged).collect(),
-            under_way: &outcome.under_way,
+            under_way: outcome.under_way.iter().map(|call| call.offer.as_str()).collect(),
             served_by: outcome.served_by(),
             image_ids: pictures.map(|kept| &*kept.id).collect(),
             skipped: &outcome.skipped,

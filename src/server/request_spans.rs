@@ -16,7 +16,7 @@ use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SpanData};
 
 use crate::capabilities::OutputSize;
 use crate::config::plan::Plan;
-use crate::gateway::outcome::{CALL_OK, CallRecord, Outcome};
+use crate::gateway::outcome::{CALL_OK, CallRecord, CallUnderWay, Outcome};
 use crate::gateway::timeline::{GateRecord, Step};
 use crate::idempotency::KeyUse;
 use crate::metrics::dollars;
@@ -60,6 +60,9 @@ struct Now {
     wall: SystemTime,
 }
 
+/// What came of a call of which nobody knows yet.
+const UNDER_WAY: &str = "under_way";
+
 impl Now {
     fn wall(&self, moment: tokio::time::Instant) -> SystemTime {
         self.before(self.monotonic.saturating_duration_since(moment.into_std()))
@@ -85,6 +88,7 @@ pub fn spans(request: &AnsweredRequest<'_>) -> Vec<SpanData> {
         spans.push(span);
         spans.extend(call.gate.as_ref().map(|gate| gate_span(gate, &context, &now)));
     }
+    spans.extend(outcome.under_way.iter().map(|call| under_way_span(call, request.plan, own, &now)));
     spans
 }
 
@@ -155,7 +159,8 @@ fn results(outcome: &Outcome) -> Vec<KeyValue> {
     ];
     let lists = [("easel.skipped", pairs(&outcome.skipped)), ("easel.served_by", served_by)];
     attributes.extend(lists.into_iter().filter_map(|(key, list)| Some(KeyValue::new(key, list?))));
-    attributes.extend(texts(outcome.under_way.iter().cloned()).map(|list| KeyValue::new("easel.under_way", list)));
+    let under_way = outcome.under_way.iter().map(|call| call.offer.clone());
+    attributes.extend(texts(under_way).map(|list| KeyValue::new("easel.under_way", list)));
     attributes.extend(outcome.joined.as_deref().map(|id| KeyValue::new("easel.joined", id.to_owned())));
     attributes.extend(outcome.idempotency.map(|used| KeyValue::new("easel.idempotency", KeyUse::as_str(used))));
     attributes
@@ -168,21 +173,37 @@ fn step_span(step: &Step, parent: &SpanContext, now: &Now) -> SpanData {
     SpanData { attributes, ..below(parent, span(step.kind.as_str(), times.0, times.1)) }
 }
 
-/// A call of a provider: what the conventions call an inference.
-fn call_span(call: &CallRecord, plan: Option<&Plan>, parent: &SpanContext, now: &Now) -> SpanData {
-    let (provider, model) = call.offer.split_once('/').unwrap_or((call.offer.as_str(), ""));
+/// What is said of every call of a provider: what the conventions call an inference.
+fn inference(offer: &str, asked: usize, plan: Option<&Plan>) -> (String, Vec<KeyValue>) {
+    let (provider, model) = offer.split_once('/').unwrap_or((offer, ""));
     let kind = plan.and_then(|plan| plan.providers.get(provider)).map_or("", |provider| provider.kind);
-    let mut attributes = vec![
+    let attributes = vec![
         KeyValue::new("gen_ai.operation.name", "generate_content"),
         KeyValue::new("gen_ai.provider.name", provider_name(kind)),
         KeyValue::new("gen_ai.request.model", model.to_owned()),
         KeyValue::new("gen_ai.output.type", "image"),
-        KeyValue::new("gen_ai.request.choice.count", count(call.asked)),
-        KeyValue::new("easel.offer", call.offer.clone()),
+        KeyValue::new("gen_ai.request.choice.count", count(asked)),
+        KeyValue::new("easel.offer", offer.to_owned()),
+    ];
+    (format!("generate_content {model}"), attributes)
+}
+
+/// A call that nobody waits for any more when the request is answered: its span ends with the request's, and does not say what
+/// came of it.
+fn under_way_span(call: &CallUnderWay, plan: Option<&Plan>, parent: &SpanContext, now: &Now) -> SpanData {
+    let (name, mut attributes) = inference(&call.offer, call.asked, plan);
+    attributes.extend([KeyValue::new("easel.reason", call.reason), KeyValue::new("easel.outcome", UNDER_WAY)]);
+    SpanData { span_kind: SpanKind::Client, attributes, ..below(parent, span(name, now.wall(call.began), now.wall)) }
+}
+
+/// A call that has ended.
+fn call_span(call: &CallRecord, plan: Option<&Plan>, parent: &SpanContext, now: &Now) -> SpanData {
+    let (name, mut attributes) = inference(&call.offer, call.asked, plan);
+    attributes.extend([
         KeyValue::new("easel.reason", call.reason),
         KeyValue::new("easel.outcome", call.outcome),
         KeyValue::new("easel.cost_usd", dollars(call.usd)),
-    ];
+    ]);
     attributes.extend(call.seed.map(|seed| KeyValue::new("gen_ai.request.seed", i64::from(seed))));
     attributes.extend(size(call.size).map(|size| KeyValue::new("easel.size", size)));
     attributes.extend(call.quality.map(|quality| KeyValue::new("easel.quality", quality.as_str())));
@@ -192,7 +213,7 @@ fn call_span(call: &CallRecord, plan: Option<&Plan>, parent: &SpanContext, now: 
         span_kind: SpanKind::Client,
         status: if failed { Status::error("") } else { Status::Unset },
         attributes: with_error(attributes, failed.then_some(call.outcome)),
-        ..below(parent, span(format!("generate_content {model}"), began, ended))
+        ..below(parent, span(name, began, ended))
     }
 }
 

@@ -380,3 +380,26 @@ async fn the_last_spans_are_sent_at_the_end_and_a_collector_that_hangs_does_not_
     }
     assert_eq!(spans_now(&well).len(), 4);
 }
+
+#[tokio::test]
+async fn a_call_that_is_under_way_when_its_request_is_answered_has_a_span_that_ends_with_it() {
+    let collector = collector().await;
+    let routes = route_with(
+        &["stability/core", "openai/gpt-image-2"],
+        "    hedge: {after: 100ms, at_most: 100%, max_usd_per_hour: 1}\n",
+    );
+    let world = World::new(&with_server(&tracing(&collector, ""), &routes)).await;
+    world.set(Name::Stability, |vendor| vendor.mode = Mode::Hang);
+    let drawn = world.draw(ask("a fox")).await;
+    assert_eq!(drawn.header("x-easel-served-by"), "openai/gpt-image-2=1");
+    let spans = spans(&collector, 4).await;
+    let (late, won) = (named(&spans, "generate_content core"), named(&spans, "generate_content gpt-image-2"));
+    let own = named(&spans, "POST /v1/images/generations");
+    for (span, outcome, reason) in [(late, "under_way", "first"), (won, "ok", "hedge")] {
+        let said = words(&span.attributes);
+        assert_eq!((said["easel.outcome"].as_str(), said["easel.reason"].as_str()), (outcome, reason));
+        assert!(within(span, own) && span.parent_span_id == own.span_id, "{span:?}");
+    }
+    assert_eq!(words(&own.attributes)["easel.under_way"], "stability/core");
+    assert!(!words(&late.attributes).contains_key("easel.cost_usd"), "nobody knows yet");
+}

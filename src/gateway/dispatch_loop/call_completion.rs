@@ -102,7 +102,7 @@ impl DispatchLoop {
             }
             best_effort.into_iter().for_each(|best| progress.best_effort.keep(best, &ended.places, seeded));
             progress.cost = progress.cost.saturating_add(cost);
-            if let Some(nth) = progress.under_way.iter().position(|offer| *offer == call_record.offer) {
+            if let Some(nth) = progress.under_way.iter().position(|call| call.offer == call_record.offer) {
                 progress.under_way.swap_remove(nth);
             }
             if progress.calls.len() < MOST_CALL_RECORDS {
