@@ -185,9 +185,11 @@ struct FollowedConfig {
 }
 
 impl FollowedConfig {
-    fn start(watch: Watch, gateway: Arc<Gateway>) -> FollowedConfig {
+    /// Follows the config; without a watch, whose task has failed and said so, nothing is followed.
+    fn start(watch: Option<Watch>, gateway: Arc<Gateway>) -> FollowedConfig {
         let (reload_now, asked) = mpsc::channel(1);
-        FollowedConfig { reload_now, follower: tokio::spawn(watch.follow(gateway, POLL_INTERVAL, asked)) }
+        let follower = tokio::spawn(async move { watch?.follow(gateway, POLL_INTERVAL, asked).await });
+        FollowedConfig { reload_now, follower }
     }
 
     /// Lets a reload that is under way end, and follows no longer. `None` where following has failed.
@@ -201,7 +203,7 @@ impl FollowedConfig {
 /// serves.
 async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: RunningSidecar, signals: Signals) -> ExitCode {
     let mut signals = signals;
-    let mut config = FollowedConfig::start(watch, gateway.clone());
+    let mut config = FollowedConfig::start(Some(watch), gateway.clone());
     loop {
         tokio::select! {
             _ = signals.hup.recv() => {
@@ -223,7 +225,6 @@ async fn until_stopped(gateway: Arc<Gateway>, watch: Watch, mut running: Running
                 match upgraded {
                     Upgraded::Not(followed) => config = followed,
                     Upgraded::To(successor) => return give_way(gateway, running, *successor, signals).await,
-                    Upgraded::Unfollowed => return ExitCode::from(2),
                 }
             }
             () = running.failed() => {
@@ -266,8 +267,6 @@ enum Upgraded {
     To(Box<ServingSuccessor>),
     /// None does, and this one goes on.
     Not(FollowedConfig),
-    /// The same, but it cannot follow its config any more.
-    Unfollowed,
 }
 
 /// Starts a successor and hands over to it. The config stays as it is meanwhile.
@@ -284,7 +283,7 @@ async fn upgrade(gateway: &Arc<Gateway>, running: &mut RunningSidecar, config: F
             return Upgraded::Not(config);
         }
     };
-    let Some(watch) = config.stop().await else { return Upgraded::Unfollowed };
+    let watch = config.stop().await;
     running.pause_background();
     match successor.hand_over(gateway).await {
         Ok(successor) => Upgraded::To(Box::new(successor)),
@@ -314,15 +313,15 @@ async fn give_way(
     log::info!("process {pid} serves: this one takes no new connections and finishes what it has");
     tell_service_manager(&[NotifyState::MainPid(pid), NotifyState::Ready]);
     let longest = gateway.snapshot().plan.server.drain_delay.max(GIVES_WAY);
-    let giving = successor.give(gateway);
+    let sending = successor.start_sending(gateway);
     tokio::select! {
         () = running.give_way(longest) => {}
         _ = signals.term.recv() => {}
         _ = signals.interrupt.recv() => {}
     }
-    giving.ends_requests();
+    sending.no_more_requests();
     let code = drain(running, &mut signals).await;
-    giving.end().await;
+    sending.finish().await;
     log::info!("this process has ended what it had; process {pid} has everything");
     code
 }

@@ -75,7 +75,8 @@ impl IdempotencyBook {
     }
 
     /// The other process has ended: settles the keys that it left under way with all that it left, of attempts with numbers
-    /// after the first of `numbers` and up to the second, and takes up what it answered. Returns how many attempts were under way, and what they may have cost. Blocks.
+    /// after the first of `numbers` and up to the second, and takes up what it answered. Returns how many attempts were under
+    /// way, and what they may have cost. Blocks.
     ///
     /// # Errors
     /// When the ledger cannot be written.

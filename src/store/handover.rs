@@ -92,7 +92,8 @@ impl Store {
         self.reading(move |ReadSnapshot(ledger)| Ok(predecessor_rows::read(ledger, &cursor)?)).wait()
     }
 
-    /// Settles what another process left under way, of numbers after `first` and up to `last`, and its keys: all but `own`. Blocks.
+    /// Settles what another process left under way, of numbers after `first` and up to `last`, and its keys: all but `own`.
+    /// Blocks.
     ///
     /// # Errors
     /// When it cannot be written.

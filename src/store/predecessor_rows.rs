@@ -10,7 +10,8 @@ use crate::ledger::entry::{CostSource, Delivered, Entry, Purpose, Settlement};
 use crate::store::columns::{count, owner, usd};
 use crate::store::recovery;
 
-/// Numbers that a process which hands over may still give: many times what it can begin while it ends its requests.
+/// Numbers that a process which hands over may still give: many times what it can begin while it ends its requests. Beyond
+/// them the table refuses a number that is another attempt's, and the call is not sent.
 pub const NUMBERS: i64 = 1_000_000;
 
 /// What became of attempts of the process before.

@@ -6,8 +6,8 @@ use crate::ledger::entry::CostSource;
 use crate::money::Usd;
 use crate::store::idempotency_keys;
 
-/// Settles what a process that died had under way, and frees its idempotency keys: each may have been charged as much as was reckoned, at the time it
-/// was sent. Returns how many there were and what they may have cost together.
+/// Settles what a process that died had under way, its idempotency keys too. An attempt may have been charged as much as was
+/// reckoned, at the time it was sent. Returns how many attempts there were and what they may have cost together.
 ///
 /// # Errors
 /// What the disk says, or that the sum does not fit.

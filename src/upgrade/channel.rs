@@ -23,7 +23,7 @@ use crate::upgrade::message::Message;
 /// The longest message: what a picture of 64 MiB is in Base64, and more than all budgets of a config of the largest size.
 const LONGEST: u64 = 96 << 20;
 
-/// How long the other process may take to read what is sent: it does nothing else then.
+/// How long the other process may take to read a message. Whoever takes longer hangs.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// Listening sockets that one process gives to another: clients' and operators'.

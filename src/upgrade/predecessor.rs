@@ -32,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a successor that failed may take to end, before its ledger's lock is asked for.
 const LAST_BREATH: Duration = Duration::from_secs(5);
 
+/// How often the ledger is asked for again.
+const TAKE_BACK_EVERY: Duration = Duration::from_secs(1);
+
 /// How long connections are served on that are there, so that busy ones go by themselves: pools of clients keep idle ones for
 /// about as long.
 pub const GIVES_WAY: Duration = Duration::from_secs(10);
@@ -40,7 +43,7 @@ pub const GIVES_WAY: Duration = Duration::from_secs(10);
 const TELL_EVERY: Duration = Duration::from_millis(20);
 
 /// How long the last links may take: as long as one message.
-const LAST_GIFTS: Duration = Duration::from_secs(10);
+const LAST_MESSAGES: Duration = Duration::from_secs(10);
 
 const ENDED: &str = "it has ended; its own lines say why";
 
@@ -191,13 +194,17 @@ fn may_hand_over(state_dir: Option<PathBuf>, pid: u32, has_predecessor: bool) ->
     Err(refuse(why)(detail))
 }
 
-/// Goes on alone. The lock is there again as soon as the other process is gone.
+/// Goes on alone. The lock is there again as soon as the other process is gone; until then this one has half of its budgets.
 async fn take_back(gateway: &Arc<Gateway>, handover: Handover) {
-    let again = gateway.clone();
-    match spawn_blocking(move || again.take_back(&handover)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => log::error!("the ledger cannot be taken back: {error}"),
-        Err(error) => log::error!("the ledger cannot be taken back: {error}"),
+    let handover = Arc::new(handover);
+    loop {
+        let (again, handover) = (gateway.clone(), handover.clone());
+        match spawn_blocking(move || again.take_back(&handover)).await {
+            Ok(Ok(())) => break,
+            Ok(Err(error)) => log::error!("the ledger cannot be taken back yet: {error}"),
+            Err(error) => log::error!("the ledger cannot be taken back yet: {error}"),
+        }
+        sleep(TAKE_BACK_EVERY).await;
     }
     if gateway.shared.disk.is_some() {
         log::warn!("new pictures are kept in memory only, and not in cache.disk, until the next start");
@@ -212,17 +219,17 @@ pub struct ServingSuccessor {
 }
 
 impl ServingSuccessor {
-    /// Gives it, until [`Giving::end`], the links that are handed out here, and slots of calls that end.
-    pub fn give(self, gateway: Arc<Gateway>) -> Giving {
-        let (state, told) = watch::channel(GivingState::Serving);
-        let giver = Giver { successor: self.told, gateway, links: HashMap::new(), slots: Vec::new() };
-        Giving { state, task: tokio::spawn(giver.run(told)) }
+    /// Sends it, until [`HandoverSender::finish`], the links that are handed out here, and slots of calls that end.
+    pub fn start_sending(self, gateway: Arc<Gateway>) -> HandoverSender {
+        let (state, told) = watch::channel(SendingState::Serving);
+        let task = SenderTask { successor: self.told, gateway, links: HashMap::new(), slots: Vec::new() };
+        HandoverSender { state, task: tokio::spawn(task.run(told)) }
     }
 }
 
-/// What this process still does while it gives.
+/// What this process still does while it sends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum GivingState {
+enum SendingState {
     /// Requests come on connections that are there, and need slots.
     Serving,
     /// None come any more.
@@ -231,26 +238,26 @@ enum GivingState {
     Done,
 }
 
-/// A task that gives the other process what it needs.
-pub struct Giving {
-    state: watch::Sender<GivingState>,
+/// A task that sends the other process links and slots.
+pub struct HandoverSender {
+    state: watch::Sender<SendingState>,
     task: JoinHandle<()>,
 }
 
-impl Giving {
+impl HandoverSender {
     /// No request comes here any more: slots are given away as calls end.
-    pub fn ends_requests(&self) {
-        self.state.send_replace(GivingState::Ending);
+    pub fn no_more_requests(&self) {
+        self.state.send_replace(SendingState::Ending);
     }
 
-    /// All requests are answered: gives what is left, and ends.
-    pub async fn end(self) {
-        self.state.send_replace(GivingState::Done);
-        let _ = timeout(LAST_GIFTS, self.task).await;
+    /// All requests are answered: sends what is left, and ends.
+    pub async fn finish(self) {
+        self.state.send_replace(SendingState::Done);
+        let _ = timeout(LAST_MESSAGES, self.task).await;
     }
 }
 
-struct Giver {
+struct SenderTask {
     successor: Successor,
     gateway: Arc<Gateway>,
     /// Until when the other process holds which picture.
@@ -258,15 +265,15 @@ struct Giver {
     slots: Vec<(String, usize)>,
 }
 
-impl Giver {
-    async fn run(mut self, state: watch::Receiver<GivingState>) {
+impl SenderTask {
+    async fn run(mut self, state: watch::Receiver<SendingState>) {
         loop {
             let now = *state.borrow();
-            if self.links().await.is_err() || (now != GivingState::Serving && self.slots().await.is_err()) {
+            if self.links().await.is_err() || (now != SendingState::Serving && self.slots().await.is_err()) {
                 // It is gone, and nobody is left to tell.
                 return;
             }
-            if now == GivingState::Done {
+            if now == SendingState::Done {
                 return;
             }
             sleep(TELL_EVERY).await;
